@@ -135,7 +135,8 @@ def sample_id(texts: Iterable[tuple[str, str]]) -> str:
     Nothing is normalised. Empty texts do not count, so a record with ``"input": ""`` is the same sample as
     one without an input, and the same texts have the same id in every dataset shape.
 
-    >>> sample_id([("instruction", "a"), ("input", ""), ("output", "b")]) == sample_id([("instruction", "a"), ("output", "b")])
+    >>> with_empty = sample_id([("instruction", "a"), ("input", ""), ("output", "b")])
+    >>> with_empty == sample_id([("instruction", "a"), ("output", "b")])
     True
     >>> sample_id([("instruction", "ab")]) == sample_id([("instruction", "a"), ("output", "b")])
     False
@@ -150,7 +151,10 @@ def sample_id(texts: Iterable[tuple[str, str]]) -> str:
 
 
 def iter_texts(batch: pa.RecordBatch) -> Iterator[tuple[int, list[Text]]]:
-    """Yield (position in *batch*, texts) for every sample of a SAMPLES batch. For small batches: it makes Python objects."""
+    """Yield (position in *batch*, texts) for every sample of a SAMPLES batch.
+
+    It makes Python objects: for small batches and reports, not for scanning.
+    """
     for i, texts in enumerate(batch.column("texts").to_pylist()):
         yield i, [Text(t["field"], t["role"], t["text"]) for t in texts]
 

@@ -85,7 +85,7 @@ class GateSpec(Model):
 class Dedup(Model):
     """How near-duplicates are searched; ``threshold`` is Jaccard over distinct 5-grams of lexemes."""
 
-    threshold: float = Field(0.8, ge=0.5, le=1.0)
+    threshold: float = Field(default=0.8, ge=0.5, le=1.0)
     method: Literal["exact"] = "exact"
 
 

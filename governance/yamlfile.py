@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import types
+import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,20 +113,20 @@ def _explain(path: Path, model: type[BaseModel], lines: dict[tuple[str | int, ..
 
 
 def _allowed(model: Any, where: tuple[str | int, ...]) -> list[str]:
-    """The keys that *model* has at *where*; walks annotations, dict values and list items."""
-    import typing
-
+    """The keys that *model* has at *where*; one part of the path goes into a model, a dict value or a list item."""
     current: Any = model
     for part in where:
         if isinstance(current, type) and issubclass(current, BaseModel):
             fields = {f.alias or name: f for name, f in current.model_fields.items()}
-            field = fields.get(str(part))
-            current = field.annotation if field else None
-        while current is not None and not (isinstance(current, type) and issubclass(current, BaseModel)):
-            args = [a for a in typing.get_args(current) if a is not type(None)]
-            if not args:
-                break
-            current = args[-1]
+            current = fields[str(part)].annotation if str(part) in fields else None
+        else:
+            current = _args(current)[-1] if _args(current) else None
+        while _args(current) and typing.get_origin(current) in (typing.Union, types.UnionType, typing.Annotated):
+            current = _args(current)[0]
     if isinstance(current, type) and issubclass(current, BaseModel):
         return sorted(f.alias or name for name, f in current.model_fields.items())
     return []
+
+
+def _args(annotation: Any) -> list[Any]:
+    return [a for a in typing.get_args(annotation) if a is not type(None)]
