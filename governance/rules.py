@@ -43,6 +43,7 @@ class Rule:
         validator: a named function that a match has to satisfy.
         flags, passes: texts that the rule must and must not flag. A text, a mapping of roles to texts, or for
             ``sql`` a list of such mappings.
+        repair: what a flagged span is replaced by under the remedy *repair*; None if the rule has no repair.
         sensitive: the pack's findings hold secrets or personal data, so no report shows a span.
     """
 
@@ -62,6 +63,7 @@ class Rule:
     validator: str = ""
     entity: str = ""
     specificity: int = 50
+    repair: str | None = None
     references: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     flags: tuple[Any, ...] = ()
@@ -172,6 +174,7 @@ def rule_models() -> tuple[type[Any], type[Any]]:
         message_zh: str = ""
         why: str
         why_zh: str = ""
+        repair: str | None = None
         references: list[str] = []
         aliases: list[str] = []
         flags: list[Any] = Field(min_length=1)
@@ -230,6 +233,7 @@ def load_rule(path: Path, base: Path, *, sensitive: bool = False) -> Rule:
         validator=value.validator,
         entity=value.entity,
         specificity=value.specificity,
+        repair=value.repair,
         references=tuple(value.references),
         aliases=tuple(value.aliases),
         flags=tuple(_filled(t, f"{value.id} flags {i}") for i, t in enumerate(value.flags)),

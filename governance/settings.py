@@ -14,7 +14,7 @@ from governance.data import data_folder
 from governance.errors import PipelineError
 from governance.yamlfile import load_model
 
-Remedy = Literal["scrub", "drop", "deduplicate", "none"]
+Remedy = Literal["scrub", "repair", "drop", "deduplicate", "none"]
 Unit = Literal["rate", "count"]
 Of = Literal["samples", "records", "routes", "stories"]
 
@@ -121,11 +121,36 @@ class Pipeline(Model):
 
 
 class PolicyGate(Model):
-    """The loosest a pipeline may be for one gate."""
+    """
+    The loosest a pipeline may be for one gate.
+
+    What the gate counts is part of it, or a gate of the same name that counts nothing would do. At most one of
+    ``metric``, ``rules`` and ``sql`` is given; none means the built-in metric of the gate's own name.
+
+    Attributes:
+        rules: patterns of rules that the gate has to count.
+        severity: severities that it has to count.
+        allow_empty, waivable: whether the pipeline may say so.
+    """
 
     limit: Limit
     unit: Unit = "rate"
     of: Of = "samples"
+    metric: str | None = None
+    rules: list[str] | None = Field(None, min_length=1)
+    sql: str | None = None
+    severity: list[Literal["error", "warning", "info"]] = ["error"]
+    allow_empty: bool = False
+    waivable: bool = True
+
+    @model_validator(mode="after")
+    def _one_source(self) -> PolicyGate:
+        given = [k for k in ("metric", "rules", "sql") if getattr(self, k) is not None]
+        if len(given) > 1:
+            raise ValueError(f"expected at most one of metric, rules, sql; found {', '.join(given)}")
+        if self.metric is not None and self.metric not in METRICS:
+            raise ValueError(f"metric {self.metric!r} is unknown; known are {', '.join(METRICS)}")
+        return self
 
 
 class Policy(Model):
@@ -147,6 +172,16 @@ class Policy(Model):
     expires_days: int | None = Field(None, ge=1)
     max_dedup_threshold: float | None = Field(None, ge=0.5, le=1.0)
     allow_waivers: bool = True
+
+    @model_validator(mode="after")
+    def _gates_say_what_they_count(self) -> Policy:
+        for name, gate in self.required_gates.items():
+            if gate.metric is None and gate.rules is None and gate.sql is None and name not in METRICS:
+                raise ValueError(
+                    f"required gate {name!r} does not say what it counts; give metric, rules or sql, or name it after "
+                    f"a built-in metric: {', '.join(METRICS)}"
+                )
+        return self
 
     def digest(self) -> str:
         """SHA-256 over the policy, as canonical JSON."""

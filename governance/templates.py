@@ -6,6 +6,7 @@ Only ``{name*count}`` is a template; ``{customerId}`` and ``${X}`` stay as they 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import zlib
@@ -23,6 +24,7 @@ ALPHABETS = {
     "base62": BASE62,
     "base64": BASE62 + "+/",
     "base64url": BASE62 + "-_",
+    "bech32": "ACDEFGHJKLMNPQRSTUVWXYZ023456789",
     "password": "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789!#%+",
 }
 _TEMPLATE = re.compile(r"\{([a-z0-9_]+)\*(\d+)\}")
@@ -41,7 +43,8 @@ def fill(text: str, seed: str) -> str:
 
     ``{same*N}`` is one character N times; ``{crc32_base62*N}`` is the base62 CRC32, zero-padded, of the letters and
     digits right before it; ``{luhn*1}`` is the Luhn digit of the digits right before it; ``{cnid*1}`` the ISO 7064
-    MOD 11-2 character of the 17 digits before it. A name that is none of these stays as it stands.
+    MOD 11-2 character of the 17 digits before it; ``{iban*18}`` a valid German IBAN of 18 digits; ``{base64_digits*N}``
+    the base64 of N digits and ``{basic*N}`` of ``app:`` and an N-character password. A name that is none of these stays as it stands.
 
     >>> fill("id = {digits*4}", "a") == fill("id = {digits*4}", "a")
     True
@@ -76,8 +79,19 @@ def _one(name: str, count: int, before: str, stream: Iterator[int]) -> str:
         return luhn_digit(body.group() if body else "")
     if name == "cnid":
         return cn_id_character(before[-17:])
+    if name == "iban":
+        body = "".join(str(next(stream) % 10) for _ in range(count))
+        return f"DE{98 - int(body + '131400') % 97:02d}{body}"
+    if name == "base64_digits":
+        return _base64("1" + "".join(str(next(stream) % 10) for _ in range(count - 1)))
+    if name == "basic":
+        return _base64("app:" + (_one("password", count, before, stream)))
     alphabet = ALPHABETS.get(name)
     return "".join(alphabet[next(stream) % len(alphabet)] for _ in range(count)) if alphabet else ""
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def luhn_digit(body: str) -> str:

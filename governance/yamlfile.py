@@ -16,8 +16,8 @@ from governance.errors import GovernanceError
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice; silently keeping the last one hides a limit."""
+class _Loader(yaml.CSafeLoader):
+    """The C loader that refuses a key given twice; silently keeping the last one hides a limit."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -1,0 +1,1 @@
+"""repositories, folders, files -> samples."""

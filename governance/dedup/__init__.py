@@ -1,0 +1,1 @@
+"""samples -> clusters of duplicates; the entry is `governance.dedup.cluster.cluster_duplicates`."""

@@ -34,7 +34,7 @@ Validator = Callable[[str, str, int, int], bool]
 
 _CHECKS: dict[str, Check] = {}
 _VALIDATORS: dict[str, Validator] = {}
-_MODULES = ("checks", "route_checks", "story_checks", "validators")
+_MODULES = ("checks", "route_checks", "story_checks", "validators", "pii_validators")
 
 
 def named_check(name: str) -> Callable[[Check], Check]:

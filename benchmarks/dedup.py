@@ -1,0 +1,100 @@
+"""JSONL of samples -> seconds, MB/s and peak memory of `cluster_duplicates`.
+
+    python benchmarks/dedup.py FUNCTIONS.jsonl [--threshold 0.8] [--threads 2] [--rows N]
+
+Each row has ``instruction``, ``input`` and ``output``. The Arrow file is made first and not timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from governance.dedup.cluster import cluster_duplicates
+from governance.samples import SAMPLES, sample_id, table
+
+BATCH = 10_000  # rows of one Arrow batch
+
+
+def write_samples(source: Path, out: Path, rows: int | None = None) -> tuple[int, int, int]:
+    """Write the first *rows* of the JSONL file as SAMPLES; return (rows, distinct rows, bytes of distinct text)."""
+    seen: set[str] = set()
+    count = size = 0
+    batch: list[dict[str, object]] = []
+    with source.open("rb") as lines, pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, SAMPLES) as writer:
+        for line in lines:
+            if count == rows:
+                break
+            record = orjson.loads(line)
+            texts = [
+                (role, record[role]) for role in ("instruction", "input", "output") if record.get(role) is not None
+            ]
+            key = sample_id(texts)
+            if key not in seen:
+                seen.add(key)
+                size += sum(len(text.encode()) for _, text in texts)
+            batch.append(
+                {
+                    "n": count,
+                    "file": source.name,
+                    "row": count,
+                    "sample_id": key,
+                    "shape": "alpaca",
+                    "texts": [{"field": role, "role": role, "text": text} for role, text in texts],
+                }
+            )
+            count += 1
+            if len(batch) == BATCH:
+                writer.write_table(table(SAMPLES, batch))
+                batch = []
+        writer.write_table(table(SAMPLES, batch))
+    return count, len(seen), size
+
+
+def main() -> None:
+    """Run once and print one line per figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--threshold", type=float, default=0.8)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--samples", type=Path, help="keep the Arrow file here, or use the one that is")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.samples or Path(folder) / "samples.arrow"
+        if not path.exists():
+            count, distinct, size = write_samples(options.source, path, options.rows)
+            print(f"samples     {count:>12,} rows, {distinct:,} distinct, {size / 1e6:.1f} MB distinct text")
+        stages: list[tuple[float, float]] = []
+        started = time.perf_counter()
+        con = duckdb.connect(config={"threads": options.threads, "temp_directory": folder})
+        found = cluster_duplicates(
+            path,
+            con,
+            threshold=options.threshold,
+            threads=options.threads,
+            work=Path(folder),
+            progress=lambda share: stages.append((share, time.perf_counter() - started)),
+        )
+        seconds = time.perf_counter() - started
+    for share, at in stages:
+        print(f"  {share:>4.0%} after {at:>6.2f} s")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"time        {seconds:>12.2f} s")
+    print(f"peak        {peak:>12.2f} GB")
+    print(f"candidates  {found.candidates:>12,}")
+    print(f"pairs       {found.pairs:>12,}")
+    print(f"removed     {found.table.num_rows:>12,} in {found.clusters:,} clusters, the largest of {found.largest:,}")
+    for row in found.table.group_by("kind").aggregate([("n", "count")]).to_pylist():
+        print(f"  {row['kind']:<9} {row['n_count']:>12,}")
+
+
+if __name__ == "__main__":
+    main()

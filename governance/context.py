@@ -1,0 +1,129 @@
+"""How a command runs, and what its steps hand to each other. Values only; the steps are in `pipeline.py`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from governance.errors import UsageError
+from governance.rules import Rule, rules_digest, select
+from governance.settings import Pipeline, Policy
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from governance.gate.judge import Verdict
+    from governance.ingest import Ingested
+    from governance.store import Tables
+
+FORMATS = ("html", "md", "sarif", "junit")
+
+
+def current_time() -> dt.datetime:
+    """Now in UTC, to the second; SOURCE_DATE_EPOCH where it is set."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch and not epoch.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, expected seconds since 1970 as a whole number")
+    moment = dt.datetime.fromtimestamp(int(epoch), dt.UTC) if epoch else dt.datetime.now(dt.UTC)
+    return moment.replace(microsecond=0)
+
+
+class Progress:
+    """Receives what happens; the base class ignores it. ``stages`` keeps seconds per stage."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """Time a stage; yields a function that is told of every unit done."""
+        start = time.perf_counter()
+        try:
+            yield lambda _done: None
+        finally:
+            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    How a command runs; nothing here decides what a sample is, ``pipeline`` and the rules do.
+
+    Attributes:
+        memory_limit: bytes for all processes together; DuckDB gets half of it.
+        record: let Great Expectations record the gates (about two seconds).
+        now: the time that is written; SOURCE_DATE_EPOCH sets it.
+    """
+
+    pipeline: str = "default"
+    policy: Path | None = None
+    workspace: Path = Path(".governance")
+    baseline: Path | None = None
+    rules: tuple[Path, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = "auto"
+    processes: int = 0
+    memory_limit: int = 4 << 30
+    max_row_bytes: int = 64 << 20
+    record: bool = True
+    formats: tuple[str, ...] = FORMATS
+    fingerprint_key: Path | None = None
+    signing_key: Path | None = None
+    now: dt.datetime = field(default_factory=current_time)
+    progress: Progress | None = None
+
+    @property
+    def workers(self) -> int:
+        """Number of processes; all cores unless it is given."""
+        return self.processes or len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a verdict is judged under: pipeline, policy, rules, keys."""
+
+    pipeline: Pipeline
+    policy: Policy | None
+    rules: tuple[Rule, ...]
+    key: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the rules."""
+        return rules_digest(self.rules)
+
+    def gate_rules(self, name: str) -> list[str]:
+        """Ids of the rules that the gate *name* counts."""
+        return select(self.rules, self.pipeline.gates[name].rules or [])
+
+
+@dataclass
+class Measured:
+    """The tables of one dataset and what was seen while they were made."""
+
+    ingested: Ingested
+    tables: Tables
+    connection: DuckDBPyConnection
+    planted: int
+    missed: list[str]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check: the run, its evidence, and whether the gates are open."""
+
+    run: str
+    folder: Path
+    evidence: dict[str, Any]
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """True if every required gate is open."""
+        return self.verdict.status == "PASSED"

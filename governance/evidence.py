@@ -1,0 +1,228 @@
+"""measured tables, a verdict -> an immutable run folder: evidence, tables, documents, signature."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import governance
+from governance.context import Checked, Measured, Options, Setup
+from governance.gate import metrics
+from governance.gate.judge import GateResult, Verdict
+from governance.gate.measure import worst_places
+from governance.store import Workspace, canonical, sha256_file, write_json
+
+SCHEMA = "governance/evidence/1"
+TOOLS = (
+    "duckdb", "pyarrow", "hyperscan", "google-re2", "numba", "numpy", "great_expectations", "presidio_anonymizer",
+    "tree-sitter",
+)  # fmt: skip
+
+
+def write_run(
+    name: str, measured: Measured, setup: Setup, options: Options, workspace: Workspace, verdict: Verdict, ledger: Any
+) -> Checked:
+    """
+    Write the run and return it.
+
+    The folder holds ``evidence.json``, the tables as Parquet, the documents, ``gx/`` where recording is on, the signed
+    ``verdict.dsse.json`` and ``manifest.json``, which lists the SHA-256 of every other file.
+    """
+    from governance.gate.keys import load_signing_key
+    from governance.gate.signing import make_statement, sign
+    from governance.report.documents import evidence_json, write_documents
+    from governance.report.tables import RunTables
+    from governance.steps import run_spans
+
+    digest = measured.ingested.digest
+    wanted = f"{options.now:%Y%m%dT%H%M%SZ}-{digest[:8]}-{setup.pipeline.digest()[:4]}"
+    with workspace.new_run(wanted) as (run, folder):
+        if options.record:
+            verdict = _record(verdict, folder, run)
+        evidence = build_evidence(run, name, measured, setup, options, verdict, ledger)
+        (folder / "evidence.json").write_text(evidence_json(evidence), "utf-8")
+        write_tables(measured, folder, ledger)
+        tables = RunTables.read(folder)
+        write_documents(folder, evidence, tables, run_spans(workspace, evidence, tables), options.formats)
+        statement = make_statement(
+            verdict, dataset=evidence["dataset"]["name"], digest=digest,
+            pipeline=(setup.pipeline.name, setup.pipeline.digest()), rules_digest=setup.digest,
+            policy=(setup.policy.name, setup.policy.digest()) if setup.policy else None, run=run,
+            created=options.now, expires=expiry(setup, options), evidence=sha256_file(folder / "evidence.json"),
+        )  # fmt: skip
+        environ = {"GOVERNANCE_SIGNING_KEY": str(options.signing_key)} if options.signing_key else os.environ
+        key = load_signing_key(workspace.root, environ)
+        (folder / "verdict.dsse.json").write_bytes(canonical(sign(statement, key)))
+        write_json(folder / "manifest.json", _manifest(run, folder, setup, options, digest))
+    return Checked(run, workspace.runs / run, evidence, verdict)
+
+
+def expiry(setup: Setup, options: Options) -> dt.datetime:
+    """The last moment of the verdict: the pipeline's days, or the policy's if they are fewer."""
+    days = setup.pipeline.expires_days
+    if setup.policy and setup.policy.expires_days:
+        days = min(days, setup.policy.expires_days)
+    return options.now + dt.timedelta(days=days)
+
+
+def _record(verdict: Verdict, folder: Path, run: str) -> Verdict:
+    """Let Great Expectations record the gates; where it does not agree, the verdict is CLOSED."""
+    from governance.gate.expectations import record_gates
+
+    disagreements = [f"the recorder disagrees: {d}" for d in record_gates(verdict.results, folder / "gx", run)]
+    if not disagreements:
+        return verdict
+    return dataclasses.replace(verdict, status="CLOSED", reasons=(*verdict.reasons, *disagreements))
+
+
+def build_evidence(
+    run: str, name: str, measured: Measured, setup: Setup, options: Options, verdict: Verdict, ledger: Any
+) -> dict[str, Any]:
+    """Return ``evidence.json`` as a value; its keys are in docs/architecture.md, its schema in reports/."""
+    from governance.report.checklist import checklist_items
+    from governance.report.messages import rule_texts
+
+    rules = {r.rule_id: r for r in setup.rules}
+    con, ingested, pipeline = measured.connection, measured.ingested, setup.pipeline
+    evidence: dict[str, Any] = {
+        "schema": SCHEMA,
+        "run": run,
+        "created": timestamp(options.now),
+        "tool": {"name": "governance", "version": governance.__version__},
+        "verdict": {
+            "status": verdict.status,
+            "expires": timestamp(expiry(setup, options)),
+            "reasons": list(verdict.reasons),
+        },
+        "dataset": {
+            "name": Path(name).name,
+            "digest": ingested.digest,
+            "records": ingested.records,
+            "samples": ingested.count,
+            "quarantined": ingested.quarantine.num_rows,
+            **metrics.dataset_facts(con),
+            "files": [
+                {
+                    "name": f.name, "sha256": f.sha256, "bytes": f.bytes, "format": f.format, "encoding": f.encoding,
+                    "shape": f.shape, "records": f.records, "quarantined": f.quarantined,
+                }
+                for f in ingested.files
+            ],
+        },
+        "pipeline": {"name": pipeline.name, "digest": pipeline.digest()},
+        "policy": {"name": setup.policy.name, "digest": setup.policy.digest()} if setup.policy else None,
+        "rules": {
+            "digest": setup.digest,
+            "packs": sorted({r.pack for r in setup.rules}),
+            "count": len(setup.rules),
+        },
+        "metrics": metrics.metric_values(con),
+        "gates": [_gate(con, g, setup, options, name) for g in verdict.results],
+        "breaches": [g.gate for g in verdict.breaches],
+        "findings": [f | rule_texts(rules[f["rule"]]) for f in metrics.finding_counts(con)],
+        "probes": {
+            "planted": measured.planted,
+            "found": measured.planted - len(measured.missed),
+            "missed": measured.missed,
+        },
+        "duplicates": metrics.duplicate_facts(con, pipeline.dedup.threshold),
+        "distributions": metrics.distributions(con),
+        "ledger": ledger.summary() if ledger else None,
+    }  # fmt: skip
+    evidence["checklist"] = checklist_items(evidence)
+    return evidence
+
+
+def _gate(con: Any, result: GateResult, setup: Setup, options: Options, dataset: str) -> dict[str, Any]:
+    spec = result.spec
+    worst = worst_places(con, spec, setup.gate_rules(result.gate)) if result.failed else []
+    return {
+        "gate": result.gate,
+        "title": spec.title or result.gate,
+        "title_zh": spec.title_zh or spec.title or result.gate,
+        "status": result.status,
+        "level": spec.level,
+        "required": spec.required,
+        "checked": result.checked,
+        "failed": result.failed,
+        "value": result.value,
+        "limit": spec.limit,
+        "unit": spec.unit,
+        "of": spec.of,
+        "detail": result.detail,
+        "worst": worst,
+        "remedy": spec.remedy,
+        "command": next_action(result, options.pipeline, dataset),
+    }
+
+
+def next_action(result: GateResult, pipeline: str, dataset: str) -> str:
+    """Return the command that opens the gate, or shows what keeps it closed; empty for a gate that is open."""
+    if result.status in ("PASSED", "WAIVED"):
+        return ""
+    if result.spec.remedy != "none":
+        return f"governance clean {dataset} --pipeline {pipeline} --out cleaned.jsonl"
+    if result.spec.metric == "unknown-licence":
+        return f"governance check {dataset} --pipeline {pipeline} --column SOURCE_COLUMN=licence"
+    if result.spec.rules:
+        return f"governance show latest --rule '{result.spec.rules[0]}'"
+    return "governance show latest"
+
+
+def write_tables(measured: Measured, folder: Path, ledger: Any) -> None:
+    """Write the tables of the run as Parquet; none of them holds text."""
+    tables = measured.tables
+    named = {
+        "findings": tables.findings,
+        "stories": tables.stories,
+        "routes": tables.routes,
+        "duplicates": tables.duplicates,
+        "quarantine": tables.quarantine.drop_columns(["raw"]),
+    }
+    if ledger is not None:
+        named["ledger"] = ledger.table()
+    for name, table in named.items():
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+
+
+def _manifest(run: str, folder: Path, setup: Setup, options: Options, digest: str) -> dict[str, Any]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {
+        "schema": "governance/manifest/1",
+        "run": run,
+        "created": timestamp(options.now),
+        "dataset": digest,
+        "pipeline": {"digest": setup.pipeline.digest(), "settings": setup.pipeline.model_dump(mode="json")},
+        "policy": setup.policy.model_dump(mode="json") if setup.policy else None,
+        "rules": {"digest": setup.digest, "ids": [f"{r.rule_id}@{r.version}" for r in setup.rules]},
+        "tools": {"governance": governance.__version__, "python": platform.python_version(), **_versions()},
+        "files": {p.relative_to(folder).as_posix(): sha256_file(p) for p in files},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in TOOLS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def timestamp(moment: dt.datetime) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_table(folder: Path, name: str) -> pa.Table:
+    """Read one table of a run."""
+    return pq.read_table(folder / f"{name}.parquet")

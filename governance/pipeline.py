@@ -1,0 +1,227 @@
+"""a dataset, a pipeline file -> a run: every step in order, judged, written, signed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from governance.context import Checked, Measured, Options, Progress, Setup
+from governance.errors import GovernanceError, PipelineError
+from governance.ingest import Ingested, files_unchanged, ingest_files
+from governance.rules import Rule, load_rules, select
+from governance.settings import Pipeline, load_pipeline, load_policy, pipeline_path
+from governance.store import Tables, Workspace, open_database, read_samples
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from governance.gate.judge import Verdict
+
+
+def prepare(options: Options, workspace: Workspace) -> Setup:
+    """Load pipeline, policy, rules and key. Raises PipelineError, RuleError, GovernanceError."""
+    from governance.gate.keys import load_fingerprint_key
+
+    pipeline = load_pipeline(options.pipeline)
+    base = pipeline_path(options.pipeline).parent
+    folders = [base / f for f in pipeline.rule_folders] + list(options.rules)
+    packs = None if folders and pipeline.packs == ["*"] else pipeline.packs
+    own = {r.pack for f in folders for r in load_rules(None, [f], builtin=False)}
+    rules = load_rules([*packs, *sorted(own - set(packs))] if packs is not None else None, folders)
+    disabled = set(select(rules, pipeline.disable))
+    rules = tuple(_with_params(r, pipeline) for r in rules if r.rule_id not in disabled)
+    check_gates(pipeline, rules)
+    policy = load_policy(options.policy) if options.policy else None
+    return Setup(pipeline, policy, rules, load_fingerprint_key(workspace.root, options.fingerprint_key))
+
+
+def _with_params(rule: Rule, pipeline: Pipeline) -> Rule:
+    import dataclasses
+
+    own = pipeline.params.get(rule.rule_id)
+    return dataclasses.replace(rule, params={**rule.params, **own}) if own else rule
+
+
+def check_gates(pipeline: Pipeline, rules: Sequence[Rule]) -> None:
+    """Refuse a pipeline whose gates, parameters or disabled rules name no rule: such a gate could never close."""
+    known = {r.rule_id for r in rules}
+    for name, gate in pipeline.gates.items():
+        for pattern in gate.rules or []:
+            if not select(rules, [pattern]):
+                raise PipelineError(
+                    f"pipeline {pipeline.name!r}: gates.{name}.rules: {pattern!r} fits no rule of the packs "
+                    f"{', '.join(sorted({r.pack for r in rules}))}"
+                )
+    for rule_id in pipeline.params:
+        if rule_id not in known:
+            raise PipelineError(f"pipeline {pipeline.name!r}: params: {rule_id!r} is no rule of its packs")
+
+
+def measure_samples(
+    ingested: Ingested,
+    setup: Setup,
+    options: Options,
+    work: Path,
+    *,
+    ledger: pa.Table | None = None,
+    duplicates: bool = True,
+) -> Measured:
+    """Scan, find duplicates and run SQL rules over ingested samples; nothing is judged yet."""
+    from governance.scan.pool import scan_samples
+    from governance.scan.prove import missed_probes, probe_batch
+    from governance.scan.sql_rules import prove_sql_rules, run_sql_rules
+
+    progress = options.progress or Progress()
+    probes = probe_batch(setup.rules)
+    with progress.stage("scan", ingested.count) as done:
+        scanned = scan_samples(
+            ingested.samples, setup.rules, setup.key, processes=options.workers, probes=probes,
+            cache=options.workspace / "cache", progress=done,
+        )  # fmt: skip
+    missed = [rule for rule, _ in missed_probes(probes, scanned.probes)]
+    tables = Tables(read_samples(ingested.samples), quarantine=ingested.quarantine, ledger=ledger)
+    tables.findings, tables.stories, tables.routes = scanned.findings, scanned.stories, scanned.routes
+    planted = probes.num_rows
+    if duplicates:
+        tables.duplicates = find_duplicates(ingested, setup, options, work)
+        planted += 1
+        if not _duplicate_probe(setup, work):
+            missed.append("near-duplicates")
+    con = tables.connect(memory_limit=options.memory_limit // 2, threads=options.workers)
+    with progress.stage("sql"):
+        missed += [rule for rule, kind, _ in prove_sql_rules(setup.rules, _connect_probe) if kind == "flags"]
+        planted += sum(len(r.flags) for r in setup.rules if r.kind == "sql")
+        sql = run_sql_rules(con, setup.rules, setup.key)
+        if sql.num_rows:
+            order = [(c, "ascending") for c in ("n", "field", "start", "end", "rule")]
+            tables.findings = pa.concat_tables([tables.findings, sql]).sort_by(order)
+    return Measured(ingested, tables, con, planted, sorted(set(missed)))
+
+
+def find_duplicates(ingested: Ingested, setup: Setup, options: Options, work: Path) -> pa.Table:
+    """Return the DUPLICATES of the samples under the pipeline's threshold."""
+    from governance.dedup.cluster import cluster_duplicates
+
+    spill = work / "spill"
+    spill.mkdir(exist_ok=True)
+    limit = options.memory_limit // 2
+    with (options.progress or Progress()).stage("dedup", ingested.count) as done:
+        con = open_database(memory_limit=limit, threads=options.workers, spill=spill)
+        found = cluster_duplicates(
+            ingested.samples, con, threshold=setup.pipeline.dedup.threshold, threads=options.workers, work=spill,
+            memory_limit=limit, progress=done,
+        )  # fmt: skip
+        con.close()
+    return found.table
+
+
+def _connect_probe(samples: pa.Table) -> DuckDBPyConnection:
+    return Tables(samples).connect(threads=1)
+
+
+def _duplicate_probe(setup: Setup, work: Path) -> bool:
+    """Send one near-duplicate pair, and one sample unlike both, through the same search."""
+    from governance.dedup.cluster import cluster_duplicates
+    from governance.dedup.probe import probe_pair
+
+    path = work / "duplicate-probe.arrow"
+    probe_pair(path, setup.pipeline.dedup.threshold)
+    con = open_database(threads=1)
+    found = cluster_duplicates(path, con, threshold=setup.pipeline.dedup.threshold, threads=1, work=work)
+    con.close()
+    pairs = zip(found.table["row"].to_pylist(), found.table["kept_row"].to_pylist(), strict=True)
+    return [sorted(pair) for pair in pairs] == [[0, 1]]
+
+
+def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, parents: Sequence[str] = ()) -> Checked:
+    """
+    Measure *dataset*, judge its gates, and write a signed run.
+
+    Raises:
+        GovernanceError: the dataset, a rule, the pipeline or the workspace cannot be used. A closed gate does not
+            raise; look at ``passed``.
+    """
+    from governance.evidence import write_run
+
+    workspace = Workspace(options.workspace)
+    setup = prepare(options, workspace)
+    progress = options.progress or Progress()
+    with workspace.work() as work:
+        ingested = ingest(dataset, setup, options, workspace, work)
+        saver = _Saver(workspace, ingested, parents)
+        measured = measure_samples(ingested, setup, options, work, ledger=ledger.groups() if ledger else None)
+        verdict = judge(measured, setup, options)
+        saver.join()
+        with progress.stage("report"):
+            return write_run(str(dataset), measured, setup, options, workspace, verdict, ledger)
+
+
+def ingest(dataset: Path | str, setup: Setup, options: Options, workspace: Workspace, work: Path) -> Ingested:
+    """Read *dataset*: a file, a folder, or the digest of a stored dataset (at least its first eight digits)."""
+    progress = options.progress or Progress()
+    path = workspace.dataset_file(str(dataset)) or Path(dataset)
+    with progress.stage("ingest") as done:
+        return ingest_files(
+            path, work, columns={**setup.pipeline.columns, **options.columns}, encoding=options.encoding,
+            max_row_bytes=options.max_row_bytes, processes=options.workers, progress=done,
+        )  # fmt: skip
+
+
+class _Saver(threading.Thread):
+    """Writes the texts into the dataset store while the scanners run; a failure surfaces in `join`."""
+
+    def __init__(self, workspace: Workspace, ingested: Ingested, parents: Sequence[str]) -> None:
+        super().__init__(daemon=True)
+        self.workspace, self.ingested, self.parents = workspace, ingested, list(parents)
+        self.problem: GovernanceError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            files = [{"name": f.name, "sha256": f.sha256, "bytes": f.bytes} for f in self.ingested.files]
+            manifest = {"samples": self.ingested.count, "files": files, "parents": self.parents}
+            self.workspace.save_dataset(self.ingested.digest, self.ingested.samples, manifest)
+            first = self.ingested.files[0].sha256[:16] if self.ingested.files else "empty"
+            self.workspace.save_quarantine(f"{self.ingested.digest[:16]}-{first}", self.ingested.quarantine)
+        except GovernanceError as problem:
+            self.problem = problem
+
+    def join(self, timeout: float | None = None) -> None:
+        super().join(timeout)
+        if self.problem is not None:
+            raise self.problem
+
+
+def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
+    """Measure and judge every gate of the pipeline over the tables."""
+    from governance.gate.baseline import accepted_fingerprints, load_baseline, mark_accepted
+    from governance.gate.expectations import run_expectations
+    from governance.gate.judge import judge_dataset
+    from governance.gate.measure import judge_gates
+    from governance.gate.policy import check_policy
+
+    con, pipeline, ingested = measured.connection, setup.pipeline, measured.ingested
+    progress = options.progress or Progress()
+    with progress.stage("gate"):
+        accepted: set[tuple[str, str]] = set()
+        if options.baseline:
+            fixed = {r for n, g in pipeline.gates.items() if not g.waivable for r in setup.gate_rules(n)}
+            accepted = accepted_fingerprints(load_baseline(options.baseline), options.now.date(), fixed)
+        measured.tables.findings = mark_accepted(measured.tables.findings, accepted)
+        measured.tables.refresh(con)
+        results, required = judge_gates(con, pipeline.gates, setup.rules, probes_missed=measured.missed)
+        expectations = run_expectations(con, pipeline.expectations) if pipeline.expectations else []
+        changed = files_unchanged(ingested.files)
+    return judge_dataset(
+        results, digest_start=ingested.digest, digest_end="0" * 64 if changed else ingested.digest,
+        probes_planted=measured.planted, probes_missed=measured.missed, samples=ingested.count, required=required,
+        expectations=expectations,
+        objections=[
+            *(f"{name} changed while it was checked; check it again" for name in changed),
+            *(check_policy(setup.policy, pipeline, setup.digest, pipeline.packs) if setup.policy else ()),
+        ],
+    )  # fmt: skip

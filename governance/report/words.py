@@ -1,0 +1,233 @@
+"""language, key -> the words of a document; numbers, rates and statuses as a reader sees them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from governance.errors import UsageError
+
+LANGUAGES = ("en", "zh")
+
+WORDS: dict[str, tuple[str, str]] = {
+    "accepted": ("accepted", "已接受"),
+    "bytes": ("bytes", "字节"),
+    "characters": ("characters", "字符"),
+    "characters_per_sample": ("characters per sample, from", "每条样本的字符数（起）"),
+    "check_how": ("How to check this report", "如何核验本报告"),
+    "check_identity": (
+        "The dataset is named by a digest over every sample and its metadata, and each file by its SHA-256 above. "
+        "Any change to a byte gives another digest, and this verdict does not hold for it.",
+        "数据集以覆盖全部样本与元数据的摘要标识，每个文件以上述 SHA-256 标识。"
+        "任何字节变化都会得到不同摘要，本结论即不再适用。",
+    ),
+    "check_numbers": (
+        "Every number here is read from evidence.json in the folder of the run; this page adds none of its own.",
+        "本页所有数字均取自运行目录中的 evidence.json，页面本身不增加任何数字。",
+    ),
+    "check_signature": (
+        "Checks the signature of the verdict, the digests of all files of the run, and the expiry.",
+        "核验结论的签名、运行目录中全部文件的摘要与有效期。",
+    ),
+    "check_show": (
+        "Prints flagged places with their text from the dataset store; secrets and personal data stay masked.",
+        "从数据集存储中打印所标位置及其文本；密钥与个人信息保持遮蔽。",
+    ),
+    "checked": ("checked", "检查数"),
+    "checklist": ("Compliance checklist", "合规清单"),
+    "checklist_caption": (
+        "Items that this run can answer, and those it cannot. Not checked is not met.",
+        "本次运行能够回答的条目与不能回答的条目。未检查不等于满足。",
+    ),
+    "class_B": ("blocks", "阻断"),
+    "class_I": ("informs", "参考"),
+    "class_W": ("blocks unless waived", "可豁免"),
+    "cluster_sizes": ("Sizes of clusters", "簇的大小"),
+    "clusters": ("clusters", "簇"),
+    "command": ("Command", "命令"),
+    "copies_removed": ("copies that a kept sample stands for", "可由保留样本代表的副本"),
+    "created": ("Made", "生成时间"),
+    "criteria": ("Acceptance criteria per sample", "每条样本的验收标准数"),
+    "criteria_distinct": ("Acceptance criteria per distinct sample", "每条不同样本的验收标准数"),
+    "criteria_axis": ("criteria", "验收标准数"),
+    "dataset": ("Dataset", "数据集"),
+    "declared": ("declared", "声明"),
+    "demanded_by": ("Demanded by", "依据"),
+    "digest": ("Digest", "摘要"),
+    "distinct": ("distinct", "不同样本"),
+    "duplicates": ("Duplicates", "重复"),
+    "duplicates_caption": ("Largest clusters", "最大的簇"),
+    "effective": ("effective", "有效"),
+    "encoding": ("Encoding", "编码"),
+    "exact": ("exact", "完全相同"),
+    "expires": ("Expires", "有效期至"),
+    "failed": ("failed", "未通过数"),
+    "file": ("File", "文件"),
+    "files": ("Files", "文件"),
+    "files_caption": ("Files of the dataset, as they were read", "读取时的数据集文件"),
+    "findings": ("Findings", "发现"),
+    "findings_none": ("No rule flagged anything.", "没有规则标出任何内容。"),
+    "findings_note": (
+        "Spans of rules on secrets and personal data are never shown, nor any span that such a finding touches.",
+        "密钥与个人信息规则所标内容从不显示；与其相交的任何内容也不显示。",
+    ),
+    "first_of": ("first {shown} of {all}", "共 {all} 处，列出前 {shown} 处"),
+    "format": ("Format", "格式"),
+    "gate": ("Gate", "门禁"),
+    "gates": ("Gates", "门禁"),
+    "gates_caption": (
+        "Each gate with what was counted, out of how many, and the most that may be",
+        "每个门禁的计数、检查对象数与上限",
+    ),
+    "hidden": ("not shown", "不显示"),
+    "identity": ("What this verdict is about", "本结论的对象"),
+    "in_sample": ("in 1 sample", "涉及 1 条样本"),
+    "in_samples": ("in {n} samples", "涉及 {n} 条样本"),
+    "item": ("Item", "条目"),
+    "kept": ("Kept", "保留"),
+    "languages": ("Languages", "语言"),
+    "largest": ("largest cluster", "最大簇"),
+    "ledger": ("Account of rows", "行数账目"),
+    "lengths": ("Lengths of samples", "样本长度"),
+    "lexemes": ("equal but for white space", "仅空白不同"),
+    "limit": ("Limit", "上限"),
+    "line": ("line", "行"),
+    "missed": ("missed", "未找到"),
+    "more": ("and {n} more", "另有 {n} 处"),
+    "more_files": ("and {n} more files, listed in evidence.json", "另有 {n} 个文件，见 evidence.json"),
+    "more_items": ("Items that this run does not answer", "本次运行未回答的条目"),
+    "more_rules": ("and {n} more rules, listed in evidence.json", "另有 {n} 条规则，见 evidence.json"),
+    "most_repeated": ("most repeated sample", "重复最多的样本"),
+    "near": ("near", "近似"),
+    "no_duplicates": ("No sample repeats another.", "没有重复的样本。"),
+    "not_measured": ("not measured", "未测量"),
+    "not_required": ("not required", "非必需"),
+    "of_records": ("records", "条记录"),
+    "of_routes": ("routes", "条路由"),
+    "of_samples": ("samples", "条样本"),
+    "of_stories": ("stories", "个故事"),
+    "pipeline": ("Pipeline", "流水线"),
+    "policy": ("Policy", "策略"),
+    "policy_none": ("none", "无"),
+    "probes": ("Probes", "探针"),
+    "probes_value": ("{found} of {planted} found", "{planted} 个中找到 {found} 个"),
+    "quarantine": ("Quarantine", "隔离"),
+    "quarantined": ("quarantined", "已隔离"),
+    "reasons": ("Why it is closed", "关闭原因"),
+    "records": ("records", "记录"),
+    "removed": ("Copies", "副本"),
+    "report": ("Verdict on a dataset", "数据集结论"),
+    "row": ("row", "行号"),
+    "rules": ("Rules", "规则"),
+    "rules_value": ("{count} in {packs}", "{packs} 共 {count} 条"),
+    "run": ("Run", "运行"),
+    "samples": ("samples", "样本"),
+    "shape": ("Shape", "结构"),
+    "shapes": ("Shape of the data", "数据概貌"),
+    "size": ("Size", "大小"),
+    "status": ("Status", "状态"),
+    "threshold": ("threshold", "阈值"),
+    "to_mend": ("To mend", "补救"),
+    "tool": ("Tool", "工具"),
+    "value": ("Number", "数值"),
+    "verdict": ("Verdict", "结论"),
+    "why": ("Why", "说明"),
+    "worst": ("Worst places", "最严重的位置"),
+    "CLOSED": ("CLOSED", "关闭"),
+    "ERROR": ("error", "出错"),
+    "FAILED": ("failed", "未通过"),
+    "NOT_RUN": ("not run", "未运行"),
+    "PASSED": ("PASSED", "通过"),
+    "WAIVED": ("waived", "已豁免"),
+    "WARNED": ("warned", "警告"),
+    "gate_PASSED": ("passed", "通过"),
+    "met": ("met", "满足"),
+    "not_applicable": ("not applicable", "不适用"),
+    "not_checked": ("not checked", "未检查"),
+    "not_met": ("not met", "不满足"),
+    "closed_says": (
+        "This dataset must not be used for training. {n} reasons, all of them:",
+        "该数据集不得用于训练。全部 {n} 条原因：",
+    ),
+    "closed_says_one": (
+        "This dataset must not be used for training. The one reason:",
+        "该数据集不得用于训练。唯一原因：",
+    ),
+    "passed_says": (
+        "Every required gate holds for exactly this dataset under exactly this pipeline.",
+        "在该流水线下，所有必需的门禁对该数据集均成立。",
+    ),
+    "severity_error": ("error", "错误"),
+    "severity_info": ("info", "提示"),
+    "severity_warning": ("warning", "警告"),
+    "clusters_axis": ("samples in the cluster", "簇内样本数"),
+}
+"""Key -> English, Chinese."""
+
+
+class Words:
+    """The words of one language."""
+
+    def __init__(self, language: str) -> None:
+        if language not in LANGUAGES:
+            raise UsageError(f"language {language!r} is unknown; known are {', '.join(LANGUAGES)}")
+        self.language = language
+        self._index = LANGUAGES.index(language)
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return the words for *key*, filled with *values*."""
+        text = WORDS[key][self._index]
+        return text.format(**values) if values else text
+
+    def pick(self, entry: Mapping[str, Any], key: str) -> str:
+        """Return ``key`` of *entry* in this language; English where it has no Chinese."""
+        chinese = entry.get(f"{key}_zh") if self.language == "zh" else None
+        return str(chinese or entry.get(key) or "")
+
+
+def number(value: float | None) -> str:
+    """
+    Return a count with thousands, a fraction with at most three decimals.
+
+    >>> number(3438), number(2.5), number(None)
+    ('3,438', '2.5', '')
+    """
+    if value is None:
+        return ""
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.3f}".rstrip("0")
+
+
+def rate(value: float) -> str:
+    """
+    Return a share as percent; one that is not 0 or 1 never reads as 0 % or 100 %.
+
+    >>> rate(0.625945), rate(0.0), rate(0.00001), rate(0.99999)
+    ('62.59 %', '0 %', '< 0.01 %', '> 99.99 %')
+    """
+    if 0 < value < 0.00005:
+        return "< 0.01 %"
+    if 0.99995 < value < 1:
+        return "> 99.99 %"
+    return f"{value * 100:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def measured(value: float | None, unit: str) -> str:
+    """Return a measured value in its unit (``rate`` or a count); empty for None or NaN, which is not measured."""
+    if value is None or math.isnan(value):
+        return ""
+    return rate(value) if unit == "rate" else number(value)
+
+
+def limit(value: float | None, unit: str) -> str:
+    """
+    Return a limit as the pipeline says it; rounding a limit would misstate it.
+
+    >>> limit(0.00012, "rate"), limit(0, "count")
+    ('0.012 %', '0')
+    """
+    if value is None:
+        return ""
+    return f"{value * 100:.10g} %" if unit == "rate" else f"{value:,.10g}"

@@ -1,0 +1,289 @@
+"""The single steps as library calls: what a command does beside a whole check, on values, without a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import sys
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from governance.context import Options, current_time
+from governance.errors import RuleError, SignatureError, UsageError, WorkspaceError
+from governance.rules import Rule, load_rules
+from governance.samples import Text
+from governance.store import Tables, Workspace, read_json, read_samples, sha256_file, write_durably
+
+
+def scan_dataset(dataset: str, packs: Sequence[str] | None, options: Options) -> tuple[pa.Table, dict[str, str]]:
+    """Return the findings of *packs* in *dataset*, and the message of every rule."""
+    from governance.pipeline import ingest, prepare
+    from governance.scan.pool import scan_samples
+    from governance.scan.sql_rules import run_sql_rules
+
+    workspace = Workspace(options.workspace)
+    setup = prepare(options, workspace)
+    rules = load_rules(packs or None, options.rules)
+    with workspace.work() as work:
+        ingested = ingest(dataset, setup, options, workspace, work)
+        found = scan_samples(
+            ingested.samples, rules, setup.key, processes=options.workers, cache=options.workspace / "cache"
+        )
+        tables = Tables(read_samples(ingested.samples), found.findings, found.stories, found.routes)
+        with tables.connect() as con:
+            sql = run_sql_rules(con, rules, setup.key)
+    findings = pa.concat_tables([found.findings, sql]) if sql.num_rows else found.findings
+    if sql.num_rows:
+        findings = findings.sort_by([(c, "ascending") for c in ("n", "field", "start", "end", "rule")])
+    return findings, {r.rule_id: r.message.replace(" {match!r}", "").replace("{match!r}", "text") for r in rules}
+
+
+def dedup_dataset(dataset: str, threshold: float, options: Options) -> pa.Table:
+    """Return the DUPLICATES of *dataset* at *threshold*."""
+    from governance.pipeline import find_duplicates, ingest, prepare
+
+    workspace = Workspace(options.workspace)
+    setup = prepare(options, workspace)
+    dedup = setup.pipeline.dedup.model_copy(update={"threshold": threshold})
+    setup = dataclasses.replace(setup, pipeline=setup.pipeline.model_copy(update={"dedup": dedup}))
+    with workspace.work() as work:
+        ingested = ingest(dataset, setup, options, workspace, work)
+        return find_duplicates(ingested, setup, options, work)
+
+
+def collect_dataset(paths: Sequence[str], task: str, out: Path, processes: int = 0) -> dict[str, Any]:
+    """Collect *paths* for *task* into the file *out*; returns the numbers of samples and files, and what was left out."""
+    import os
+
+    from governance.collect.files import Collected
+    from governance.collect.repository import collect_repositories
+    from governance.ingest import write_records
+
+    if task not in ("code", "test", "story"):
+        raise UsageError(f"--task {task!r}: expected code, test or story")
+    account = Collected()
+    workers = processes or len(os.sched_getaffinity(0))
+    records = collect_repositories([Path(p) for p in paths], task=task, processes=workers, collected=account)
+    write_records(records, out)
+    return {"samples": account.records, "files": account.files, "skipped": dict(account.skipped)}
+
+
+def accept_findings(
+    run: str, wanted: Sequence[str], baseline: Path, *, reason: str, owner: str, approver: str, expires: str, workspace: Path
+) -> int:  # fmt: skip
+    """
+    Add findings of *run* to the file *baseline*; returns how many are new there.
+
+    *wanted* names fingerprints (at least six digits of one) or rules, as ``rest/*`` or ``secrets/jwt``.
+    """
+    from governance.gate.baseline import accept
+
+    folder = Workspace(workspace).run_folder(run)
+    table = pq.read_table(folder / "findings.parquet", columns=["rule", "fingerprint"])
+    pairs = sorted(set(zip(table["rule"].to_pylist(), table["fingerprint"].to_pylist(), strict=True)))
+    chosen: set[tuple[str, str]] = set()
+    for name in wanted:
+        if "/" in name:
+            found = {p for p in pairs if fnmatchcase(p[0], name)}
+        else:
+            found = {p for p in pairs if len(name) >= 6 and p[1].startswith(name)}
+        if not found:
+            raise UsageError(
+                f"{name!r} is no finding of run {folder.name}; give a fingerprint or a rule such as 'rest/*'"
+            )
+        chosen |= found
+    try:
+        last = dt.date.fromisoformat(expires)
+    except ValueError:
+        raise UsageError(f"--expires {expires!r}: expected a day as YYYY-MM-DD") from None
+    gates = read_json(folder / "manifest.json")["pipeline"]["settings"]["gates"].values()
+    fixed = [p for g in gates if not g["waivable"] for p in g["rules"] or []]
+    barred = {r for r, _ in pairs if any(fnmatchcase(r, p) for p in fixed)}
+    added = accept(
+        baseline, sorted(chosen), reason=reason, owner=owner, approver=approver, expires=last,
+        today=current_time().date(), non_waivable_rules=barred,
+    )  # fmt: skip
+    return len(added)
+
+
+def _open_run(run: str, workspace: Path) -> tuple[Workspace, Path, dict[str, Any], Any]:
+    from governance.report.tables import RunTables
+
+    place = Workspace(workspace)
+    folder = place.run_folder(run)
+    return place, folder, read_json(folder / "evidence.json"), RunTables.read(folder)
+
+
+class _Texts:
+    """Reads texts of a stored dataset once and keeps them; an absent dataset gives None."""
+
+    def __init__(self, workspace: Workspace, digest: str, ordinals: Sequence[int]) -> None:
+        self._found = workspace.texts(digest, ordinals) if workspace.has_dataset(digest) else None
+
+    def __call__(self, n: int) -> list[Text]:
+        return (self._found or {}).get(n, [])
+
+
+def run_spans(workspace: Workspace, evidence: dict[str, Any], tables: Any, per_rule: int = 20) -> Any:
+    """Return the Spans that decide which flagged text a document of this run may show."""
+    from governance.report.spans import Spans
+    from governance.report.tables import first_places
+
+    digest = evidence["dataset"]["digest"]
+    places = first_places(tables.findings, per_rule)
+    ordinals = [p["n"] for rule in places.values() for p in rule]
+    texts = _Texts(workspace, digest, ordinals) if workspace.has_dataset(digest) else None
+    return Spans.of(evidence, tables.findings, texts)
+
+
+def show_run(
+    run: str, workspace: Path, *, rule: str | None, cluster: int | None, limit: int, reveal: bool
+) -> Iterator[str]:
+    """Yield the flagged places of a run with their lines; needs the dataset's texts in the store."""
+    from governance.report.show import show_findings
+
+    if reveal and not (sys.stdout.isatty() and sys.stdin.isatty()):
+        raise UsageError("--reveal shows secrets; it works at a terminal only, never into a file or pipe")
+    place, _, evidence, tables = _open_run(run, workspace)
+    digest = evidence["dataset"]["digest"]
+    place.texts(digest, [])  # says so where they were purged
+    hidden = {f["rule"] for f in evidence["findings"] if f["sensitive"]}
+    if cluster is not None:
+        members = tables.duplicates.filter(pc.equal(tables.duplicates["cluster"], cluster))["n"].to_pylist()
+        texts = _Texts(place, digest, [cluster, *members])
+        yield from show_findings(tables, texts, hidden, cluster=cluster, limit=limit, reveal=reveal)
+        return
+    rules = sorted(tables.findings["rule"].unique().to_pylist())
+    chosen = [r for r in rules if rule is None or fnmatchcase(r, rule)]
+    if rule is not None and not chosen:
+        raise UsageError(f"no finding of {rule!r} in run {evidence['run']}; it has {', '.join(rules) or 'none'}")
+    for name in chosen:
+        found = tables.findings.filter(pc.equal(tables.findings["rule"], name))
+        texts = _Texts(place, digest, found.slice(0, limit)["n"].to_pylist())
+        yield from show_findings(tables, texts, hidden, rule=name, limit=limit, reveal=reveal)
+
+
+def render_run(run: str, workspace: Path, format_: str, language: str = "en") -> str:
+    """Return one document of a run, made again from its evidence and tables."""
+    from governance.report.documents import render
+
+    place, _, evidence, tables = _open_run(run, workspace)
+    return render(format_, evidence, tables, run_spans(place, evidence, tables), language)
+
+
+def verify_run(run: str, workspace: Path, policy_file: Path | None) -> list[str]:
+    """
+    Check a run: every file's digest, the signature, the evidence it names, expiry and verdict.
+
+    Raises:
+        SignatureError: with the first thing that does not hold.
+    """
+    from governance.gate.keys import load_trust
+    from governance.gate.verdict import verify_verdict
+    from governance.settings import load_policy
+
+    place = Workspace(workspace)
+    folder = place.run_folder(run)
+    manifest = read_json(folder / "manifest.json")
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {"manifest.json"}
+    if present != set(manifest["files"]):
+        odd = sorted(present ^ set(manifest["files"]))[0]
+        raise SignatureError(f"{folder}: {odd}: is missing or was added after the run was written")
+    for name, digest in manifest["files"].items():
+        if sha256_file(folder / name) != digest:
+            raise SignatureError(f"{folder / name}: changed after the run was written")
+    policy = load_policy(policy_file) if policy_file else None
+    trust = load_trust(place.root, policy.trusted_keys if policy else ())
+    envelope = read_json(folder / "verdict.dsse.json")
+    evidence = read_json(folder / "evidence.json")
+    found = verify_verdict(
+        envelope, digest=evidence["dataset"]["digest"], trust=trust, now=current_time(),
+        pipeline_digest=evidence["pipeline"]["digest"], policy=policy,
+    )  # fmt: skip
+    if _signed_evidence(envelope) != sha256_file(folder / "evidence.json"):
+        raise SignatureError(f"{folder / 'evidence.json'}: is not the evidence that was signed")
+    lines = [
+        f"run {evidence['run']}: {found.result}, dataset {evidence['dataset']['digest']}",
+        f"signed by {found.signer}",
+        f"{len(manifest['files'])} files unchanged; holds until {evidence['verdict']['expires']}",
+    ]
+    stored = place.datasets / evidence["dataset"]["digest"] / "manifest.json"
+    if stored.is_file():
+        lines += [f"made from dataset {parent}" for parent in read_json(stored)["parents"]]
+    return lines
+
+
+def _signed_evidence(envelope: dict[str, Any]) -> str:
+    """The evidence digest in an envelope whose signature held."""
+    import base64
+    import json
+
+    from governance.gate.signing import DETAILS
+
+    return str(json.loads(base64.b64decode(envelope["payload"]))["predicate"][DETAILS].get("evidence"))
+
+
+def list_quarantine(workspace: Path, dataset: str | None) -> list[dict[str, Any]]:
+    """Return bad and dropped records: dataset, file, row, line, reason; never their content."""
+    rows = []
+    for path in _quarantine_files(Workspace(workspace), dataset):
+        table = pq.read_table(path, columns=["file", "row", "line", "reason", "detail"])
+        rows += [{"dataset": path.name[:16], **r} for r in table.to_pylist()]
+    return rows
+
+
+def _quarantine_files(workspace: Workspace, dataset: str | None) -> list[Path]:
+    files = sorted((workspace.datasets / "quarantine").glob("*.parquet"))
+    return [f for f in files if dataset is None or f.name.startswith(dataset[:16])]
+
+
+def restore_quarantine(
+    workspace: Path, dataset: str, out: Path, *, rows: Sequence[int] | None = None, reason: str | None = None
+) -> int:
+    """Write the bytes of quarantined records to *out*, one per line; returns how many."""
+    files = _quarantine_files(Workspace(workspace), dataset)
+    if not files:
+        raise WorkspaceError(f"{workspace}: no quarantined records of dataset {dataset!r}")
+    seen: set[tuple[str, int]] = set()
+    lines: list[bytes] = []
+    for path in files:
+        for r in pq.read_table(path).to_pylist():
+            place = (r["file"], r["row"])
+            fits = (rows is None or r["row"] in rows) and (reason is None or r["reason"] == reason)
+            if fits and place not in seen:
+                seen.add(place)
+                lines.append(bytes(r["raw"]).rstrip(b"\r\n") + b"\n")
+    if not lines:
+        raise UsageError("no quarantined record fits; `governance quarantine list` shows them")
+    write_durably(out, b"".join(lines))
+    return len(lines)
+
+
+def find_rule(name: str, folders: Sequence[Path]) -> Rule:
+    """Return the rule with the id *name*, or with that old name. Raises RuleError."""
+    rules = load_rules(None, folders)
+    for rule in rules:
+        if name == rule.rule_id or name in rule.aliases:
+            return rule
+    import difflib
+
+    near = difflib.get_close_matches(name, [r.rule_id for r in rules], 3)
+    raise RuleError(f"rule {name!r} is unknown{'; did you mean ' + ', '.join(near) + '?' if near else ''}")
+
+
+def prove_rule_folder(folder: Path | None) -> tuple[int, list[str]]:
+    """Return how many rules were proved (built-in ones, or those of *folder*) and every problem."""
+    from governance.scan.prove import prove_rules
+    from governance.scan.sql_rules import prove_sql_rules
+
+    rules = load_rules(None, [folder], builtin=False) if folder else load_rules()
+    problems = [p.message for p in prove_rules(rules)]
+    wrong = prove_sql_rules(rules, lambda samples: Tables(samples).connect(threads=1))
+    problems += [f"{r}: {k}[{i}] is {'not flagged' if k == 'flags' else 'flagged'}" for r, k, i in wrong]
+    return len(rules), problems

@@ -1,0 +1,462 @@
+"""the workspace: a run's tables in DuckDB, immutable run folders, content-addressed datasets.
+
+    .governance/
+      .gitignore            "*"
+      runs/<run id>/        evidence, never changed again; no text of a sample
+      datasets/<digest>/    samples.parquet and manifest.json: the only place that holds text, mode 0700
+      datasets/quarantine/  bad records with their bytes
+      datasets/.work/       working files of running commands; swept at start
+      keys/                 signing keys, trust.json, the fingerprint key
+      index.duckdb          an index over runs/; deleting it loses nothing
+
+A folder is written under a temporary name, flushed to disk and renamed, so that killing the process at any moment
+leaves either none or a whole one. A lock file per working folder says whether its process still lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from governance.errors import InputError, WorkspaceError
+from governance.samples import DUPLICATES, FINDINGS, QUARANTINE, ROUTES, SAMPLES, STORIES, Text
+
+SqlError = duckdb.Error
+"""What SQL raises; here so that nothing above this module has to import duckdb."""
+
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+
+
+class Workspace:
+    """
+    A folder (default ``.governance``) that holds runs, datasets and keys.
+
+    Raises:
+        WorkspaceError: the folder cannot be made or written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs = root / "runs"
+        self.datasets = root / "datasets"
+        self.keys = root / "keys"
+        self._locks: dict[Path, int] = {}
+        try:
+            for folder in (self.runs, self.datasets / ".work", self.datasets / "quarantine", root / ".locks"):
+                folder.mkdir(parents=True, exist_ok=True)
+            for private in (self.datasets, self.datasets / "quarantine", self.datasets / ".work"):
+                private.chmod(0o700)
+            ignore = root / ".gitignore"
+            if not ignore.exists():
+                write_durably(ignore, b"*\n")
+        except OSError as problem:
+            raise WorkspaceError(
+                f"{root}: workspace cannot be written: {problem.strerror}; name another with --workspace"
+            ) from None
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left: a folder whose lock nobody holds."""
+        for base in (self.datasets / ".work", self.runs, self.datasets, self.datasets / "quarantine"):
+            for path in base.iterdir():
+                if not path.name.startswith(("work-", ".tmp-")):
+                    continue
+                lock = self._try_lock(path.name)
+                if lock is not None:
+                    _remove(path)
+                    self._unlock(path.name, lock)
+
+    def _try_lock(self, name: str) -> int | None:
+        handle = os.open(self.root / ".locks" / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return None
+        return handle
+
+    def _unlock(self, name: str, handle: int) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self.root / ".locks" / name).unlink()
+        os.close(handle)
+
+    @contextlib.contextmanager
+    def work(self) -> Iterator[Path]:
+        """A private folder for the files of one command; gone afterwards, whatever happens."""
+        name = f"work-{os.getpid()}-{os.urandom(4).hex()}"
+        lock = self._try_lock(name)
+        path = self.datasets / ".work" / name
+        try:
+            path.mkdir(mode=0o700)
+            yield path
+        except OSError as problem:
+            raise disk_error(problem, path) from None
+        finally:
+            _remove(path)
+            if lock is not None:
+                self._unlock(name, lock)
+
+    @contextlib.contextmanager
+    def new_run(self, wanted: str) -> Iterator[tuple[str, Path]]:
+        """
+        Yield (run id, temporary folder); on success the folder becomes ``runs/<run id>``, on failure it is gone.
+
+        A run id that is taken gets ``-2``, ``-3`` ... so two processes may finish in the same second.
+        """
+        for k in range(1, 10_000):
+            run = wanted if k == 1 else f"{wanted}-{k}"
+            if (self.runs / run).exists():
+                continue
+            lock = self._try_lock(f".tmp-{run}")
+            if lock is None:
+                continue
+            if (self.runs / run).exists():
+                self._unlock(f".tmp-{run}", lock)
+                continue
+            break
+        else:
+            raise WorkspaceError(f"{self.runs}: no free run id for {wanted}")
+        folder = self.runs / f".tmp-{run}"
+        try:
+            _remove(folder)
+            folder.mkdir()
+            yield run, folder
+            sync_tree(folder)
+            folder.rename(self.runs / run)
+            sync_folder(self.runs)
+        except OSError as problem:
+            raise disk_error(problem, folder) from None
+        finally:
+            _remove(folder)
+            self._unlock(f".tmp-{run}", lock)
+
+    def run_folder(self, run: str) -> Path:
+        """
+        Return the folder of a run: its id, an unambiguous start of it, ``latest``, or a path.
+
+        Raises:
+            WorkspaceError: there is no such run.
+        """
+        path = Path(run)
+        if (path / "manifest.json").is_file():
+            return path
+        names = sorted(p.name for p in self.runs.iterdir() if not p.name.startswith("."))
+        if run == "latest" and names:
+            return self.runs / max(names, key=lambda n: ((self.runs / n).stat().st_mtime_ns, n))
+        found = [n for n in names if n == run] or [n for n in names if run and n.startswith(run)]
+        if len(found) == 1:
+            return self.runs / found[0]
+        what = f"fits {len(found)} runs" if found else "is not a run here"
+        raise WorkspaceError(f"{self.runs}: {run!r} {what}; `governance runs` lists them")
+
+    def dataset_file(self, name: str) -> Path | None:
+        """Return the stored samples of the dataset whose digest starts with *name* (at least eight hex digits)."""
+        if len(name) < 8 or set(name) - set("0123456789abcdef"):
+            return None
+        found = sorted(self.datasets.glob(f"{name}*/samples.parquet"))
+        if len(found) > 1:
+            raise WorkspaceError(f"{self.datasets}: {name!r} fits {len(found)} datasets; give more digits")
+        return found[0] if found else None
+
+    def has_dataset(self, digest: str) -> bool:
+        """True if the texts of the dataset are still in the store."""
+        return (self.datasets / digest / "manifest.json").is_file()
+
+    def save_dataset(self, digest: str, samples: Path, manifest: Mapping[str, Any]) -> None:
+        """Write the samples of the Arrow file *samples* under their digest; nothing to do if they are there."""
+        if self.has_dataset(digest):
+            return
+        name = f".tmp-{digest}-{os.getpid()}"
+        lock = self._try_lock(name)
+        folder = self.datasets / name
+        try:
+            _remove(folder)
+            folder.mkdir(mode=0o700)
+            _write_parquet(samples, folder / "samples.parquet")
+            write_json(folder / "manifest.json", {"digest": digest, **manifest})
+            sync_tree(folder)
+            with contextlib.suppress(OSError):  # another process was first; its bytes are the same
+                folder.rename(self.datasets / digest)
+            sync_folder(self.datasets)
+        except OSError as problem:
+            raise disk_error(problem, folder) from None
+        finally:
+            _remove(folder)
+            if lock is not None:
+                self._unlock(name, lock)
+
+    def save_quarantine(self, name: str, quarantine: pa.Table) -> None:
+        """Write the bad records of one input, bytes included, under *name*; they are text, so they live here."""
+        path = self.datasets / "quarantine" / f"{name}.parquet"
+        if quarantine.num_rows and not path.exists():
+            temporary = path.with_name(f".tmp-{name}-{os.getpid()}")
+            try:
+                pq.write_table(quarantine, temporary, compression="zstd")
+                sync_file(temporary)
+                temporary.rename(path)
+            except OSError as problem:
+                raise disk_error(problem, path) from None
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def texts(self, digest: str, ordinals: Iterable[int]) -> dict[int, list[Text]]:
+        """
+        Return the texts of some samples of a stored dataset, by ordinal.
+
+        Raises:
+            WorkspaceError: the dataset was purged.
+        """
+        wanted = sorted(set(ordinals))
+        path = self.datasets / digest / "samples.parquet"
+        if not path.is_file():
+            raise WorkspaceError(
+                f"{self.datasets}: the texts of dataset {digest[:12]} are not here (purged, or another workspace)"
+            )
+        if not wanted:
+            return {}
+        found = pq.read_table(path, columns=["n", "texts"], filters=[("n", "in", wanted)])
+        rows = zip(found["n"].to_pylist(), found["texts"].to_pylist(), strict=True)
+        return {n: [Text(t["field"], t["role"], t["text"]) for t in texts] for n, texts in rows}
+
+    def list_runs(self) -> list[dict[str, Any]]:
+        """Return every run, newest first, from the index; the index is rebuilt when it is missing, stale or broken."""
+        names = sorted(p.name for p in self.runs.iterdir() if (p / "manifest.json").is_file())
+        rows = self._read_index()
+        if rows is None or sorted(r["run"] for r in rows) != names:
+            self.rebuild_index()
+            rows = self._read_index() or []
+        return sorted(rows, key=lambda r: (r["created"], r["run"]), reverse=True)
+
+    def _read_index(self) -> list[dict[str, Any]] | None:
+        path = self.root / "index.duckdb"
+        if not path.exists():
+            return None
+        try:
+            with duckdb.connect(str(path), read_only=True, config=OFFLINE) as con:
+                found: list[dict[str, Any]] = con.sql("select * from runs").to_arrow_table().to_pylist()
+                return found
+        except duckdb.Error:
+            return None
+
+    def rebuild_index(self) -> int:
+        """Make ``index.duckdb`` again from the run folders; returns the number of runs."""
+        rows = []
+        for path in sorted(self.runs.iterdir()):
+            if (path / "manifest.json").is_file() and (path / "evidence.json").is_file():
+                e = read_json(path / "evidence.json")
+                rows.append(
+                    {
+                        "run": e["run"], "created": e["created"], "dataset": e["dataset"]["name"],
+                        "digest": e["dataset"]["digest"], "pipeline": e["pipeline"]["name"],
+                        "status": e["verdict"]["status"], "samples": e["dataset"]["samples"],
+                        "breaches": ", ".join(e["breaches"]),
+                    }
+                )  # fmt: skip
+        names = ("run", "created", "dataset", "digest", "pipeline", "status", "samples", "breaches")
+        schema = pa.schema([(n, pa.int64() if n == "samples" else pa.string()) for n in names])
+        runs = pa.Table.from_pylist(rows, schema=schema)
+        temporary = self.root / f".index-{os.getpid()}.duckdb"
+        try:
+            with duckdb.connect(str(temporary), config=OFFLINE) as con:
+                con.register("found", runs)
+                con.execute("create table runs as select * from found")
+            temporary.replace(self.root / "index.duckdb")
+            (self.root / "index.duckdb.wal").unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return len(rows)
+
+    def purge(self, digest: str | None = None) -> list[str]:
+        """Delete the texts of one dataset or of all, quarantined records too; evidence stays. Returns the digests."""
+        gone = []
+        for path in sorted(self.datasets.iterdir()):
+            if not path.name.startswith(".") and path.name != "quarantine" and digest in (None, path.name):
+                shutil.rmtree(path)
+                gone.append(path.name)
+        for path in (self.datasets / "quarantine").glob("*.parquet"):
+            if digest is None or path.name.startswith(digest[:16]):
+                path.unlink()
+        return gone
+
+
+@dataclass
+class Tables:
+    """The tables of one run, as Arrow; `connect` shows them to SQL."""
+
+    samples: pa.Table
+    findings: pa.Table = field(default_factory=FINDINGS.empty_table)
+    stories: pa.Table = field(default_factory=STORIES.empty_table)
+    routes: pa.Table = field(default_factory=ROUTES.empty_table)
+    duplicates: pa.Table = field(default_factory=DUPLICATES.empty_table)
+    quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
+    ledger: pa.Table | None = None
+
+    def connect(self, *, memory_limit: int | None = None, threads: int = 2) -> duckdb.DuckDBPyConnection:
+        """
+        Return an in-memory database that holds these tables and nothing else, without access to files or network.
+
+        Everything but the texts is copied by column; ``texts`` and the text columns of ``samples`` stay views over
+        the memory-mapped Arrow file. External access is off and the configuration locked, so SQL from a pipeline or
+        rule file can read these tables only.
+        """
+        con = open_database(memory_limit=memory_limit, threads=threads)
+        con.register("arrow_samples", self.samples)
+        plain = ", ".join(f'"{c}"' for c in SAMPLES.names if c not in ("texts", "record"))
+        con.execute(f"create table sample_rows as select {plain} from arrow_samples")
+        con.execute(
+            "create view texts as select n, t.field, t.role, t.text from (select n, unnest(texts) t from arrow_samples)"
+        )
+        joined = ", ".join(
+            f"array_to_string(list_transform(list_filter(texts, lambda t: t.role = '{r}'), lambda t: t.text), chr(10))"
+            f" as {r}"
+            for r in ("system", "instruction", "input", "output")
+        )
+        con.execute(f"create view samples as select {plain}, {joined} from arrow_samples")
+        self.refresh(con)
+        con.execute("set enable_external_access = false")
+        con.execute("set lock_configuration = true")
+        return con
+
+    def refresh(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Replace the step tables of *con* by the current ones."""
+        quarantine = self.quarantine.drop_columns(["raw"]) if "raw" in self.quarantine.column_names else self.quarantine
+        named = {
+            "findings": self.findings, "stories": self.stories, "routes": self.routes,
+            "duplicates": self.duplicates, "quarantine": quarantine,
+        }  # fmt: skip
+        if self.ledger is not None:
+            named["ledger"] = self.ledger
+        for name, data in named.items():
+            con.register("incoming", data)
+            con.execute(f"create or replace table {name} as select * from incoming")
+            con.unregister("incoming")
+
+
+def open_database(
+    path: Path | None = None, *, memory_limit: int | None = None, threads: int = 2, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB (in memory without *path*) without extensions; ``memory_limit`` in bytes, spilling to *spill*."""
+    config: dict[str, Any] = {**OFFLINE, "threads": threads}
+    if memory_limit:
+        config["memory_limit"] = f"{memory_limit // (1 << 20)}MiB"
+    if spill is not None:
+        config["temp_directory"] = str(spill)
+    con = duckdb.connect(str(path) if path else ":memory:", config=config)
+    con.execute("set enable_progress_bar = false")
+    return con
+
+
+def read_samples(samples: Path) -> pa.Table:
+    """Memory-map the Arrow file *samples*; no byte is copied."""
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(samples))).read_all()
+    except (OSError, pa.ArrowInvalid) as problem:
+        raise InputError(f"{samples}: not a samples file: {type(problem).__name__}") from None
+
+
+def _write_parquet(samples: Path, out: Path) -> None:
+    """Arrow file -> Parquet, with a fixed codec and row groups, so that equal datasets are equal bytes."""
+    dictionary = [c for c in SAMPLES.names if c not in ("n", "row", "sample_id", "texts")]
+    with (
+        pa.memory_map(str(samples)) as source,
+        pa.ipc.open_file(source) as reader,
+        pq.ParquetWriter(
+            out,
+            SAMPLES,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=dictionary,
+            write_statistics=["n", "row"],
+        ) as writer,
+    ):
+        for i in range(reader.num_record_batches):
+            writer.write_batch(reader.get_batch(i))
+
+
+def disk_error(problem: OSError, path: Path) -> WorkspaceError:
+    """The one line for a disk that is full or refuses."""
+    return WorkspaceError(
+        f"{path.parent}: cannot be written: {problem.strerror or problem}; free space or name another --workspace"
+    )
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys, indented by one, and a last newline: equal values are equal bytes."""
+    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write *value* as canonical JSON."""
+    path.write_bytes(canonical(value))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of the workspace. Raises WorkspaceError when it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise WorkspaceError(f"{path}: missing or not JSON; the run is damaged") from None
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write *data* under a temporary name, flush it to disk, rename: the file is whole or as before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        sync_file(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """fsync a file."""
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """fsync a folder, so that a rename in it survives a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """fsync every file and folder below *folder*, and itself."""
+    for base, _, files in os.walk(folder):
+        for name in files:
+            sync_file(Path(base) / name)
+        sync_folder(Path(base))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
