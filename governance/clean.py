@@ -89,7 +89,7 @@ def _accepted(setup: Setup, options: Options) -> set[tuple[str, str]]:
 
 
 def _scan(staged: Ingested, setup: Setup, options: Options, work: Path, accepted: set[tuple[str, str]]) -> pa.Table:
-    """Findings that are not accepted; copies are looked for later, so that a scrubbed pair is compared as it will be."""
+    """Return the findings not accepted; copies are searched later, for scrubbing may make or unmake one."""
     import pyarrow.compute as pc
 
     measured = measure_samples(staged, setup, options, work, duplicates=False)
@@ -121,6 +121,10 @@ def _apply(current: pa.Table, findings: pa.Table, setup: Setup, ledger: Ledger) 
     for name, rules, severities in todo.get("drop", []):
         for n in _of(findings, rules, severities)["n"].unique().to_pylist():
             drop.setdefault(n, name)
+    for name, gate in setup.pipeline.gates.items():
+        if gate.metric == "unknown-licence" and gate.remedy == "drop":
+            for n in _without_licence(current):
+                drop.setdefault(n, name)
     changes: dict[int, tuple[list[Text], str]] = {}
     for name, rules, severities in todo.get("scrub", []):
         for n, texts in _scrubbed(current, _of(findings, rules, severities), drop, changes):
@@ -143,6 +147,18 @@ def _apply(current: pa.Table, findings: pa.Table, setup: Setup, ledger: Ledger) 
         ledger.drop(original[n], name)
     keep = pa.array([n not in drop for n in range(current.num_rows)], pa.bool_())
     return (changed.filter(keep) if drop else changed), len(drop) + len(changes)
+
+
+def _without_licence(current: pa.Table) -> list[int]:
+    """Positions of the samples that the licence gate counts."""
+    import pyarrow.compute as pc
+
+    from governance.gate.measure import UNKNOWN_LICENCES
+
+    known = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(current["licence"], "")))
+    mask = pc.is_in(known, pa.array(UNKNOWN_LICENCES, pa.string())).combine_chunks()
+    found: list[int] = pc.indices_nonzero(mask).to_pylist()
+    return found
 
 
 def _scrubbed(
@@ -245,8 +261,8 @@ def _save_dropped(workspace: Workspace, ingested: Ingested, ledger: Ledger) -> N
             record = fill_record(sample["record"], {t["field"]: t["text"] for t in sample["texts"]})
             rows.append(
                 {
-                    "file": sample["file"], "row": sample["row"], "line": 0, "reason": f"dropped: {ledger.reasons[n][-1]}",
-                    "detail": "", "raw": orjson.dumps(record),
+                    "file": sample["file"], "row": sample["row"], "line": 0,
+                    "reason": f"dropped: {ledger.reasons[n][-1]}", "detail": "", "raw": orjson.dumps(record),
                 }
             )  # fmt: skip
     workspace.save_quarantine(f"{ingested.digest[:16]}-clean", pa.Table.from_pylist(rows, schema=QUARANTINE))

@@ -279,7 +279,7 @@ def accept(
     reason: Annotated[str, typer.Option(help="Why this may stay.")],
     owner: Annotated[str, typer.Option(help="Who answers for it.")],
     expires: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD, at most a year ahead.")],
-    baseline: Annotated[Path, typer.Option(help="Baseline file to add to.")] = Path("governance-baseline.yaml"),
+    baseline: Annotated[Path, typer.Option(help="Baseline file to add to.")] = Path("governance-baseline.jsonl"),
     approver: Annotated[str, typer.Option(help="Who approved it; not the owner.")] = "",
     workspace: WorkspacePath = DEFAULT_WORKSPACE,
 ) -> None:

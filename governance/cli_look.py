@@ -183,6 +183,15 @@ def keys_trust(
 
 
 @app.command(rich_help_panel=SET_UP)
+def config(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
+    """Check pipeline, policy, rule and baseline files, as a pre-commit hook does."""
+    from governance.steps import check_config
+
+    for path in files:
+        typer.echo(f"{path}: {check_config(path)}")
+
+
+@app.command(rich_help_panel=SET_UP)
 def purge(
     dataset: Annotated[str | None, typer.Argument(help="Digest of a dataset; all without it.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

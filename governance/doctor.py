@@ -12,13 +12,25 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-REQUIRED = {
-    "duckdb": "duckdb", "pyarrow": "pyarrow", "numpy": "numpy", "numba": "numba", "google-re2": "re2", "orjson": "orjson",
-    "pydantic": "pydantic", "PyYAML": "yaml", "jinja2": "jinja2", "cryptography": "cryptography", "pygit2": "pygit2",
-    "tree-sitter": "tree_sitter", "tree-sitter-java": "tree_sitter_java", "tree-sitter-python": "tree_sitter_python",
-    "presidio_anonymizer": "presidio_anonymizer", "gherkin-official": "gherkin", "zstandard": "zstandard",
-    "great_expectations": "", "SQLAlchemy": "", "duckdb_engine": "", "datasketch": "",
-}  # fmt: skip
+IMPORTED = {
+    "duckdb": "duckdb",
+    "pyarrow": "pyarrow",
+    "numpy": "numpy",
+    "numba": "numba",
+    "google-re2": "re2",
+    "orjson": "orjson",
+    "pydantic": "pydantic",
+    "PyYAML": "yaml",
+    "jinja2": "jinja2",
+    "cryptography": "cryptography",
+    "pygit2": "pygit2",
+    "tree-sitter": "tree_sitter",
+    "presidio_anonymizer": "presidio_anonymizer",
+    "gherkin-official": "gherkin",
+    "zstandard": "zstandard",
+}
+LOOKED_UP = ("great_expectations", "SQLAlchemy", "duckdb_engine", "datasketch")
+REQUIRED = IMPORTED | dict.fromkeys(LOOKED_UP, "")
 EXTRAS = {"train": ("torch", "transformers", "peft", "openai"), "spark": ("pyspark", "grpcio")}
 
 
@@ -47,9 +59,7 @@ def examine() -> list[dict[str, Any]]:
     rows.append(_row("memory", True, f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"))
     free = shutil.disk_usage(Path.cwd()).free
     rows.append(_row("disk", free > 1 << 30, f"{free / 2**30:.1f} GiB free here"))
-    rows.append(
-        _row("network", True, "no command opens a connection; DuckDB extensions and analytics are switched off")
-    )
+    rows.append(_row("network", True, "no command opens a connection; DuckDB extensions and analytics are off"))
     return rows
 
 
@@ -72,9 +82,7 @@ def _package(name: str, module: str) -> dict[str, Any]:
         try:
             importlib.import_module(module)
         except ImportError as problem:
-            return _row(
-                name, False, f"{version} is installed but cannot be imported: {problem.name or 'see pip check'}"
-            )
+            return _row(name, False, f"{version}, but cannot be imported: {problem.name or 'see pip check'}")
     return _row(name, True, version)
 
 
@@ -115,7 +123,7 @@ def _kernels() -> str:
         raise RuntimeError
     import numba
 
-    return f"numba {numba.__version__}, {numba.config.NUMBA_NUM_THREADS} threads"
+    return f"numba {numba.__version__}, {numba.get_num_threads()} threads"
 
 
 def _duckdb() -> str:
@@ -132,13 +140,13 @@ def _duckdb() -> str:
 def _grammars() -> str:
     from governance.languages.treesitter import parse
 
-    for language, text in (("java", b"class A {}"), ("python", b"x = 1")):
-        if parse(language, text).root_node.has_error:
-            raise RuntimeError
+    if parse("java", b"class A {}").root_node.has_error or parse("python", b"x = 1").root_node.has_error:
+        raise RuntimeError
     return "java, python"
 
 
 def _data() -> str:
     from governance.data import data_folder
 
-    return ", ".join(f"{name} ({len(list(data_folder(name).rglob('*.*')))} files)" for name in ("rules", "pipelines", "reports"))  # fmt: skip  # noqa: E501
+    folders = ("rules", "pipelines", "reports")
+    return ", ".join(f"{name} ({len(list(data_folder(name).rglob('*.*')))} files)" for name in folders)

@@ -166,7 +166,7 @@ def _gate(con: Any, result: GateResult, setup: Setup, options: Options, dataset:
 
 def next_action(result: GateResult, pipeline: str, dataset: str) -> str:
     """Return the command that opens the gate, or shows what keeps it closed; empty for a gate that is open."""
-    if result.status in ("PASSED", "WAIVED"):
+    if result.status in ("PASSED", "WAIVED", "NOT_RUN"):
         return ""
     if result.spec.remedy != "none":
         return f"governance clean {dataset} --pipeline {pipeline} --out cleaned.jsonl"

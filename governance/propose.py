@@ -30,8 +30,8 @@ def propose_pipeline(dataset: str | None, out: Path, options: Options) -> None:
     """
     Write the pipeline file *out*; with a dataset, each gate carries the number measured on it today.
 
-    A limit stays the shipped one even where today's number is over it, for a limit is what one wants to reach; the comment
-    says what a ratchet ("never worse than today") would be.
+    A limit stays the shipped one even where today's number is over it, for a limit is what one wants to reach; the
+    comment says what a ratchet ("never worse than today") would be.
 
     Raises:
         UsageError: *out* exists.

@@ -58,7 +58,8 @@ def prove_gates(
     with tempfile.TemporaryDirectory(prefix="governance-prove-") as folder:
         place = Path(folder)
         options = Options(
-            pipeline=pipeline, workspace=place / "workspace", rules=rules, policy=policy, record=False, formats=(), processes=1
+            pipeline=pipeline, workspace=place / "workspace", rules=rules, policy=policy, record=False, formats=(),
+            processes=1,
         )  # fmt: skip
         setup = prepare(options, Workspace(options.workspace))
         control = _read(Path(dataset) if dataset else _control(setup.pipeline.name))

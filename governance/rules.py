@@ -136,7 +136,7 @@ def _load_folder(base: Path) -> list[Rule]:
         raise RuleError(f"{base}: not a folder; expected a folder of packs")
     rules = []
     for pack in sorted(p for p in base.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))):
-        meta = _load_pack(pack / PACK_FILE)
+        meta = load_pack(pack / PACK_FILE)
         for path in sorted(pack.glob("*.yaml")):
             if path.name != PACK_FILE:
                 rules.append(load_rule(path, base, sensitive=bool(meta.sensitive)))
@@ -192,7 +192,8 @@ def rule_models() -> tuple[type[Any], type[Any]]:
     return PackFile, RuleFile
 
 
-def _load_pack(path: Path) -> Any:
+def load_pack(path: Path) -> Any:
+    """Read a pack file; without one a pack has no title and is not sensitive. Raises RuleError."""
     from governance.yamlfile import load_model
 
     pack_model = rule_models()[0]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,24 +58,26 @@ def dedup_dataset(dataset: str, threshold: float, options: Options) -> pa.Table:
 
 
 def collect_dataset(paths: Sequence[str], task: str, out: Path, processes: int = 0) -> dict[str, Any]:
-    """Collect *paths* for *task* into the file *out*; returns the numbers of samples and files, and what was left out."""
+    """Collect *paths* for *task* into the file *out*; returns numbers of samples and files, and what was left out."""
     import os
 
     from governance.collect.files import Collected
-    from governance.collect.repository import collect_repositories
+    from governance.collect.repository import Task, collect_repositories
     from governance.ingest import write_records
 
-    if task not in ("code", "test", "story"):
+    if task not in get_args(Task):
         raise UsageError(f"--task {task!r}: expected code, test or story")
     account = Collected()
     workers = processes or len(os.sched_getaffinity(0))
-    records = collect_repositories([Path(p) for p in paths], task=task, processes=workers, collected=account)
+    chosen: Task = task  # type: ignore[assignment]  # checked above
+    records = collect_repositories([Path(p) for p in paths], task=chosen, processes=workers, collected=account)
     write_records(records, out)
     return {"samples": account.records, "files": account.files, "skipped": dict(account.skipped)}
 
 
 def accept_findings(
-    run: str, wanted: Sequence[str], baseline: Path, *, reason: str, owner: str, approver: str, expires: str, workspace: Path
+    run: str, wanted: Sequence[str], baseline: Path, *, reason: str, owner: str, approver: str, expires: str,
+    workspace: Path,
 ) -> int:  # fmt: skip
     """
     Add findings of *run* to the file *baseline*; returns how many are new there.
@@ -287,3 +289,32 @@ def prove_rule_folder(folder: Path | None) -> tuple[int, list[str]]:
     wrong = prove_sql_rules(rules, lambda samples: Tables(samples).connect(threads=1))
     problems += [f"{r}: {k}[{i}] is {'not flagged' if k == 'flags' else 'flagged'}" for r, k, i in wrong]
     return len(rules), problems
+
+
+def check_config(path: Path) -> str:
+    """
+    Return what kind of file *path* is (pipeline, policy, rule, pack, baseline), having read it as such.
+
+    Raises:
+        GovernanceError: it is wrong, or none of these.
+    """
+    from governance.errors import PipelineError
+    from governance.gate.baseline import load_baseline
+    from governance.rules import PACK_FILE, load_pack, load_rule
+    from governance.settings import load_pipeline, load_policy
+    from governance.yamlfile import read_yaml
+
+    if path.suffix in (".jsonl", ".json"):
+        return f"baseline with {len(load_baseline(path))} entries"
+    value, _ = read_yaml(path, PipelineError)
+    keys = set(value) if isinstance(value, dict) else set()
+    if path.name == PACK_FILE:
+        load_pack(path)
+        return "pack"
+    if "gates" in keys:
+        return f"pipeline {load_pipeline(str(path)).name}"
+    if "flags" in keys or "passes" in keys:
+        return f"rule {load_rule(path, path.parent.parent).rule_id}"
+    if keys & {"required_gates", "required_packs", "trusted_keys"}:
+        return f"policy {load_policy(path).name}"
+    raise PipelineError(f"{path}: is no pipeline (gates), rule (flags), policy (required_gates) or baseline (.jsonl)")

@@ -44,7 +44,8 @@ def fill(text: str, seed: str) -> str:
     ``{same*N}`` is one character N times; ``{crc32_base62*N}`` is the base62 CRC32, zero-padded, of the letters and
     digits right before it; ``{luhn*1}`` is the Luhn digit of the digits right before it; ``{cnid*1}`` the ISO 7064
     MOD 11-2 character of the 17 digits before it; ``{iban*18}`` a valid German IBAN of 18 digits; ``{base64_digits*N}``
-    the base64 of N digits and ``{basic*N}`` of ``app:`` and an N-character password. A name that is none of these stays as it stands.
+    the base64 of N digits and ``{basic*N}`` of ``app:`` and an N-character password. A name that is none of these
+    stays as it stands.
 
     >>> fill("id = {digits*4}", "a") == fill("id = {digits*4}", "a")
     True
@@ -80,8 +81,8 @@ def _one(name: str, count: int, before: str, stream: Iterator[int]) -> str:
     if name == "cnid":
         return cn_id_character(before[-17:])
     if name == "iban":
-        body = "".join(str(next(stream) % 10) for _ in range(count))
-        return f"DE{98 - int(body + '131400') % 97:02d}{body}"
+        account = "".join(str(next(stream) % 10) for _ in range(count))
+        return f"DE{98 - int(account + '131400') % 97:02d}{account}"
     if name == "base64_digits":
         return _base64("1" + "".join(str(next(stream) % 10) for _ in range(count - 1)))
     if name == "basic":

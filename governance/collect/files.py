@@ -93,7 +93,7 @@ class Source:
         """Return the files, sorted by path; links, submodules and vendored folders are counted in *skipped*."""
         if self.only:
             return [Entry(self.only, Path(self.root, self.only).stat().st_size)]
-        found = _commit_entries(self, skipped) if self.commit else _folder_entries(Path(self.root), "", skipped)
+        found = _commit_entries(self, skipped) if self.commit else _folder_entries(Path(self.root), skipped)
         return sorted(found, key=lambda entry: entry.path)
 
 
@@ -183,7 +183,12 @@ def _commit_entries(source: Source, skipped: Counter[str]) -> Iterator[Entry]:
     folders = [("", repository[source.commit].tree)]
     while folders:
         prefix, tree = folders.pop()
-        for item in tree:
+        try:
+            items = list(tree)
+        except (KeyError, pygit2.GitError):  # a partial clone or a damaged repository lacks objects
+            skipped["unreadable"] += 1
+            continue
+        for item in items:
             path, mode = prefix + (item.name or ""), item.filemode
             if mode == pygit2.enums.FileMode.TREE:
                 if reason := _no_entry(item.name or ""):
@@ -195,30 +200,48 @@ def _commit_entries(source: Source, skipped: Counter[str]) -> Iterator[Entry]:
             elif mode == pygit2.enums.FileMode.COMMIT:
                 skipped["submodule"] += 1
             else:
-                size = header_only(item.id)[1] if header_only else item.size
-                yield Entry(path, size, str(item.id))
+                try:
+                    size = header_only(item.id)[1] if header_only else item.size
+                except (KeyError, pygit2.GitError):
+                    skipped["unreadable"] += 1
+                else:
+                    yield Entry(path, size, str(item.id))
 
 
-def _folder_entries(folder: Path, prefix: str, skipped: Counter[str]) -> Iterator[Entry]:
-    try:
-        found = list(os.scandir(folder))
-    except OSError as problem:
-        if not prefix:
-            raise InputError(f"{folder}: cannot be read: {problem.strerror}") from None
-        skipped["unreadable"] += 1
-        return
-    for item in found:
-        if item.is_symlink():
-            skipped["symlink"] += 1
-        elif item.is_dir(follow_symlinks=False):
-            if reason := _no_entry(item.name):
-                skipped[reason] += 1
+def _folder_entries(root: Path, skipped: Counter[str]) -> Iterator[Entry]:
+    folders = [(root, "")]
+    while folders:
+        folder, prefix = folders.pop()
+        try:
+            found = list(os.scandir(folder))
+        except OSError as problem:
+            if not prefix:
+                raise InputError(f"{folder}: cannot be read: {problem.strerror}") from None
+            skipped["unreadable"] += 1
+            continue
+        for item in found:
+            if item.is_symlink():
+                skipped["symlink"] += 1
+            elif item.is_dir(follow_symlinks=False):
+                if reason := _no_entry(item.name):
+                    skipped[reason] += 1
+                else:
+                    folders.append((Path(item.path), f"{prefix}{item.name}/"))
+            elif not stat.S_ISREG((info := item.stat(follow_symlinks=False)).st_mode):
+                skipped["special"] += 1  # reading a pipe or a device could block for ever
+            elif _is_text(item.name):
+                yield Entry(prefix + item.name, info.st_size)
             else:
-                yield from _folder_entries(Path(item.path), f"{prefix}{item.name}/", skipped)
-        elif stat.S_ISREG((info := item.stat(follow_symlinks=False)).st_mode):
-            yield Entry(prefix + item.name, info.st_size)
-        else:
-            skipped["special"] += 1  # reading a pipe or a device could block for ever
+                skipped["undecodable"] += 1
+
+
+def _is_text(name: str) -> bool:
+    """False for a file name that is not UTF-8; a record could not name such a file."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def usable(entries: Iterable[Entry], suffixes: Sequence[str], skipped: Counter[str]) -> list[Entry]:

@@ -21,7 +21,7 @@ _TESTS = frozenset({"Test", "ParameterizedTest", "RepeatedTest"})
 
 @dataclass(slots=True)
 class JavaType:
-    """A class, record, enum or interface with its members; ``bodies`` are the nodes that hold them."""
+    """A class, record, enum or interface with the nodes of its members, punctuation and comments included."""
 
     node: Node
     name: str
@@ -59,10 +59,13 @@ def java_methods(data: bytes, skipped: Counter[str]) -> Iterator[Method]:
     """
     for kind in java_types(data):
         shown = java_card(kind)
+        header = [part for part in kind.node.children if part != kind.node.child_by_field_name("body")]
+        kept = [member for member in kind.members if member.type not in _DROPPED]
+        broken = any(part.has_error for part in header + kept)
         for method in kind.methods:
             if method.child_by_field_name("body") is None:
                 skipped["no-body"] += 1
-            elif method.has_error or any(m.has_error for m in kind.members if m.type not in _DROPPED):
+            elif broken or method.has_error:
                 skipped["syntax-error"] += 1
             else:
                 yield Method(

@@ -18,16 +18,15 @@ _SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([^\n]+)")
 _EXPRESSION = re.compile(r"\(*[A-Za-z0-9.+-]+\)*(?:\s+(?:AND|OR|WITH)\s+\(*[A-Za-z0-9.+-]+\)*)*")
 HEADER_CHARACTERS = 3_000
 
-# (SPDX id, phrases that all stand in the licence's text with its white space collapsed and in lower case). Order
-# matters: the first that fits is taken, so the more special licence stands first. The texts of the GNU licences do
-# not say whether later versions apply, so the id is the one that grants less.
+# (SPDX id, phrases that all stand in the licence's text with its white space collapsed and in lower case). The texts
+# of the GNU licences do not say whether later versions apply, so the id is the one that grants less.
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("AGPL-3.0-only", ("gnu affero general public license", "version 3, 19 november 2007")),
-    ("LGPL-3.0-only", ("gnu lesser general public license", "version 3, 29 june 2007")),
-    ("LGPL-2.1-only", ("gnu lesser general public license", "version 2.1, february 1999")),
-    ("GPL-3.0-only", ("gnu general public license", "version 3, 29 june 2007")),
-    ("GPL-2.0-only", ("gnu general public license", "version 2, june 1991")),
-    ("Apache-2.0", ("apache license", "version 2.0, january 2004")),
+    ("AGPL-3.0-only", ("gnu affero general public license version 3, 19 november 2007",)),
+    ("LGPL-3.0-only", ("gnu lesser general public license version 3, 29 june 2007",)),
+    ("LGPL-2.1-only", ("gnu lesser general public license version 2.1, february 1999",)),
+    ("GPL-3.0-only", ("gnu general public license version 3, 29 june 2007",)),
+    ("GPL-2.0-only", ("gnu general public license version 2, june 1991",)),
+    ("Apache-2.0", ("apache license version 2.0, january 2004",)),
     ("MPL-2.0", ("mozilla public license version 2.0",)),
     ("MPL-2.0", ("mozilla public license, version 2.0",)),
     ("EPL-2.0", ("eclipse public license - v 2.0",)),
@@ -71,6 +70,9 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
 )
+
+_CONTAINS = {"BSD-3-Clause": {"BSD-2-Clause"}, "Python-2.0": {"PSF-2.0", "0BSD"}}
+"""Licences whose own text holds all phrases of another."""
 
 # Notices at the top of a source file. A GNU notice says itself whether later versions apply.
 _NOTICES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -126,12 +128,16 @@ _KNOWN = frozenset(
 
 def recognise_text(text: str) -> str | None:
     """
-    Return the SPDX id of the licence whose text this is, or None.
+    Return the SPDX expression of the licence text *text*, or None.
 
-    It looks for phrases that only the one licence has; names of holders, years and line breaks do not matter.
+    It looks for phrases that only the one licence has; names of holders, years and line breaks do not matter. A file
+    with several licences, as one that lists what is bundled, gives all of them joined by AND.
     """
     folded = " ".join(text.lower().split())
-    return next((spdx for spdx, phrases in _TEXTS if all(phrase in folded for phrase in phrases)), None)
+    found = {spdx for spdx, phrases in _TEXTS if all(phrase in folded for phrase in phrases)}
+    for spdx in list(found):
+        found -= _CONTAINS.get(spdx, set())
+    return " AND ".join(sorted(found)) or None
 
 
 def header_licence(text: str) -> str | None:
@@ -189,15 +195,21 @@ def folder_licences(entries: Iterable[Entry], read: Callable[[Entry], bytes]) ->
     return found
 
 
-def _join(ids: set[str | None]) -> str | None:
-    known = {spdx for spdx in ids if spdx}
-    if {"LGPL-3.0-only", "GPL-3.0-only"} <= known:
+def _is_licence(path: str) -> bool:
+    return bool(_FILE.match(path.rpartition("/")[2]))
+
+
+def _join(texts: set[str | None]) -> str | None:
+    known = {spdx for text in texts if text for spdx in text.split(" AND ")}
+    if {"LGPL-3.0-only", "GPL-3.0-only"} == known:
         known.discard("GPL-3.0-only")  # COPYING beside COPYING.LESSER: the LGPL is stated as additions to the GPL
-    return " AND ".join(sorted(known)) if known and None not in ids else None
+    return " AND ".join(sorted(known)) if known and None not in texts else None
 
 
 def nearest_licence(path: str, folders: dict[str, str | None]) -> str | None:
-    """Return the licence of the nearest folder above *path* that has an entry in *folders*."""
+    """Return the licence of *path* itself or of the nearest folder above it that has an entry in *folders*."""
+    if path in folders:
+        return folders[path]
     for parent in PurePosixPath(path).parents:
         key = "" if str(parent) == "." else str(parent)
         if key in folders:
@@ -244,10 +256,11 @@ def spdx_name(value: str) -> str | None:
 
 def installed_licences(entries: Iterable[Entry], read: Callable[[Entry], bytes]) -> dict[str, str | None]:
     """
-    Return top-level folder -> licence for the Python distributions installed in a folder (``NAME.dist-info``).
+    Return top-level folder or module -> licence for the Python distributions (``NAME.dist-info``) of a folder.
 
-    The licence is METADATA's ``License-Expression``, ``License`` or licence classifier; the folders are those of
-    RECORD. A folder that distributions of different licences share has none.
+    The licence is METADATA's ``License-Expression``, ``License`` or licence classifier, else that of the licence files
+    that came with it; the folders are those of RECORD. A folder that distributions of different licences share has
+    none.
     """
     found: dict[str, set[str | None]] = {}
     by_path = {entry.path: entry for entry in entries if ".dist-info/" in entry.path}
@@ -259,9 +272,13 @@ def installed_licences(entries: Iterable[Entry], read: Callable[[Entry], bytes])
         classifiers = [c.rpartition(" :: ")[2] for c in headers.get_all("Classifier", []) if c.startswith("License ::")]
         values = [headers.get("License-Expression", ""), headers.get("License", ""), *classifiers]
         licence = next((spdx for value in values if value and (spdx := spdx_name(value))), None)
+        if licence is None and (
+            texts := [e for p, e in by_path.items() if p.startswith(f"{folder}/") and _is_licence(p)]
+        ):
+            licence = _join({recognise_text(_text(text, read)) for text in texts})
         record = _text(by_path[f"{folder}/RECORD"], read)
-        for top in {line.split("/", 1)[0] for line in record.splitlines() if "/" in line.split(",", 1)[0]}:
-            if top != "..":
+        for top in {line.split(",", 1)[0].split("/", 1)[0] for line in record.splitlines()}:
+            if top not in ("", "..", folder):
                 found.setdefault(top, set()).add(licence)
     return {top: next(iter(ids)) if len(ids) == 1 else None for top, ids in found.items()}
 

@@ -23,7 +23,8 @@ Who is removed
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +32,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from governance.dedup.join import Pairs, as_fraction, near_pairs
+from governance.dedup.join import PARTITION, as_fraction, near_pairs
+from governance.dedup.leaders import choose_leaders, pairs_members
 from governance.dedup.sets import Groups, Places, read_groups, read_places, sample_ids
 from governance.samples import DUPLICATES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
+
+HOT = 200  # prefixes; shingles in more are compared with kept samples only, see `near_pairs`
+_ROW = 400  # bytes that the join of one prefix row takes at most, with room to spare
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Duplicates:
     Attributes:
         table: schema `samples.DUPLICATES`, one row per removed sample, ordered by ``n``.
         candidates: pairs that were compared exactly.
-        pairs: those of them that are near-duplicates.
+        pairs: those of them that are near-duplicates; two removed samples need not have been compared.
         clusters: kept samples that stand for at least one removed one.
         largest: samples in the largest cluster, the kept one included; 0 without a cluster.
     """
@@ -77,8 +82,8 @@ def cluster_duplicates(
         samples: schema `samples.SAMPLES`; mapped, not read as a whole.
         con: where the join runs; nothing is left in it.
         threshold: Jaccard from 0.5 to 1.0, at most six decimals.
-        work: folder for what does not fit into memory.
-        memory_limit: bytes for the join; default: the connection's own limit.
+        work: folder for what the join cannot hold in memory.
+        memory_limit: bytes for the join; default: the connection's own limit. The shingles take 8 bytes each beside it.
         progress: called with the share that is done, 0 to 1.
 
     Raises:
@@ -89,37 +94,50 @@ def cluster_duplicates(
     groups = read_groups(samples, places, threads=threads)
     if progress:
         progress(0.4)
-    pairs = near_pairs(groups.sets, con, threshold=threshold, threads=threads)
+    partition = min(PARTITION, max(memory_limit // _ROW, 1)) if memory_limit else PARTITION
+    with _settings(con, work, memory_limit):
+        pairs = near_pairs(groups.sets, con, threshold=threshold, threads=threads, hot=HOT, partition=partition)
     if progress:
         progress(0.9)
-    witness, similarity = _choose_leaders(pairs, groups, places)
+    order = _preference(pairs_members(pairs), groups, places)
+    witness, similarity, compared, reached = choose_leaders(pairs, groups.sets, order, threshold=threshold)
     table = _removed(places, groups, witness, similarity)
     sizes = np.unique(table.column("cluster").to_numpy(), return_counts=True)[1]
     if progress:
         progress(1.0)
-    return Duplicates(table, pairs.candidates, pairs.left.size, sizes.size, int(sizes.max(initial=-1)) + 1)
+    return Duplicates(
+        table=table,
+        candidates=pairs.candidates + compared,
+        pairs=pairs.left.size + reached,
+        clusters=sizes.size,
+        largest=int(sizes.max(initial=-1)) + 1,
+    )
 
 
-def _choose_leaders(pairs: Pairs, groups: Groups, places: Places) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return per group its witness (itself if it is kept) and their similarity."""
-    witness = np.arange(groups.leader.size)
-    similarity = np.ones(groups.leader.size)
-    members = np.unique(np.concatenate([pairs.left, pairs.right]))
+@contextmanager
+def _settings(con: DuckDBPyConnection, work: Path, memory_limit: int | None) -> Iterator[None]:
+    """Let *con* spill to *work* and use at most *memory_limit* bytes, where its settings may be changed."""
+    names = ("lock_configuration", "enable_external_access", "temp_directory", "memory_limit")
+    row = con.execute("select " + ", ".join(f"current_setting('{name}')" for name in names)).fetchall()[0]
+    locked, may_set_folder, folder, limit = row
+
+    def change(folder: str, limit: str) -> None:
+        if may_set_folder and not locked:
+            con.execute("set temp_directory = '{}'".format(folder.replace("'", "''")))
+        if memory_limit and not locked:
+            con.execute(f"set memory_limit = '{limit}'")
+
+    change(str(work), f"{(memory_limit or 0) // 1024}KiB")
+    try:
+        yield
+    finally:
+        change(folder, limit)
+
+
+def _preference(members: NDArray[np.int64], groups: Groups, places: Places) -> NDArray[np.int64]:
+    """Sort groups: more lexemes first, then the smaller sample id."""
     ids = sample_ids(places, groups.leader[members])
-    order = np.lexsort((ids, -groups.lexemes[members]))
-    rank = np.empty(groups.leader.size, np.int64)
-    rank[members[order]] = np.arange(members.size)
-    swap = rank[pairs.left] > rank[pairs.right]
-    before = np.where(swap, pairs.right, pairs.left)
-    after = np.where(swap, pairs.left, pairs.right)
-    # In this order the fate of `before` is settled when its edge is read, and the best edge of `after` comes first.
-    edges = np.lexsort((rank[before], -pairs.similarity, rank[after]))
-    for a, b, value in zip(
-        before[edges].tolist(), after[edges].tolist(), pairs.similarity[edges].tolist(), strict=True
-    ):
-        if witness[b] == b and witness[a] == a:
-            witness[b], similarity[b] = a, value
-    return witness, similarity
+    return members[np.lexsort((ids, -groups.lexemes[members]))]
 
 
 def _removed(places: Places, groups: Groups, witness: NDArray[np.int64], similarity: NDArray[np.float64]) -> pa.Table:

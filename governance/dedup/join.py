@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
-PARTITION = 8_000_000  # prefix rows joined at a time
+PARTITION = 8_000_000  # prefix rows joined at a time, about
 _RANGE = 2_000_000  # shingles in one piece of work of a thread
 _TABLE = 1 << 26  # counters at most; 2 bytes each
 _VERIFY = 1 << 16  # pairs in one piece of work
@@ -66,12 +66,17 @@ class Pairs:
         left, right: shape (k,), int32; positions in the `Sets`.
         similarity: shape (k,), float64, at least the threshold.
         candidates: how many pairs were compared to find them.
+        hot_hash, hot_sample, hot_position: shape (h,); the prefix shingles that were not joined because more than
+            `hot` prefixes hold them, the samples of those prefixes, and where in the prefix they stand.
     """
 
     left: NDArray[np.int32]
     right: NDArray[np.int32]
     similarity: NDArray[np.float64]
     candidates: int
+    hot_hash: NDArray[np.uint64]
+    hot_sample: NDArray[np.int32]
+    hot_position: NDArray[np.int32]
 
 
 def as_fraction(threshold: float) -> tuple[int, int]:
@@ -98,12 +103,19 @@ def near_pairs(
     *,
     threshold: float,
     threads: int = 2,
+    hot: int | None = None,
+    partition: int = PARTITION,
     progress: Callable[[float], None] | None = None,
 ) -> Pairs:
     """
     Return every pair of *sets* whose similarity is at least *threshold* (0.5 to 1), and no other.
 
-    The join runs in *con*, over partitions of the shingle hashes. The result does not depend on *threads*.
+    The join runs in *con*, over partitions of the shingle hashes. The result does not depend on *threads*. A shingle in
+    the prefixes of k samples makes k * k / 2 pairs; with *hot*, a shingle in more prefixes than that is left out of the
+    join and handed back, for a caller who does not need all pairs. Pairs that only such shingles join are then missing.
+
+    Args:
+        partition: prefix rows joined at a time, about; about 200 bytes each.
 
     Raises:
         UsageError: the threshold is out of range.
@@ -111,11 +123,16 @@ def near_pairs(
     p, q = as_fraction(threshold)
     with ThreadPoolExecutor(threads) as pool:
         counts = _count(sets, pool, threads)
-        rows = _prefix_rows(sets, counts, p, q, pool)
+        rows, held = _prefix_rows(sets, counts, p, q, pool)
         del counts
+        if hot is None:
+            is_hot = np.zeros(held.size, np.bool_)
+        else:
+            is_hot = held > hot
+        hot_rows = [column[is_hot] for column in rows[:3]]
         if progress:
             progress(0.4)
-        candidates = _join(rows, con, p, q)
+        candidates = _join([column[~is_hot] for column in rows], con, p, q, partition)
         del rows
         if progress:
             progress(0.8)
@@ -142,7 +159,7 @@ def near_pairs(
             )
         )
     good = similarity >= 0
-    return Pairs(left[good], right[good], similarity[good], left.size)
+    return Pairs(left[good], right[good], similarity[good], left.size, *hot_rows)
 
 
 def _ranges(weights: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
@@ -186,8 +203,12 @@ def _count(sets: Sets, pool: ThreadPoolExecutor, threads: int) -> NDArray[np.uin
 
 def _prefix_rows(
     sets: Sets, counts: NDArray[np.uint16], p: int, q: int, pool: ThreadPoolExecutor
-) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return (hash, sample, position, size of the sample) of every prefix shingle that may meet another."""
+) -> tuple[list[NDArray[Any]], NDArray[np.uint16]]:
+    """
+    Return the prefix shingles that may meet another, and in how many prefixes each stands (at least, up to 65535).
+
+    The first are the columns hash, sample, position, size of the sample.
+    """
     lengths = sets.sizes - (p * sets.sizes + q - 1) // q + 1
     largest = int(sets.sizes.max(initial=0))
 
@@ -202,16 +223,14 @@ def _prefix_rows(
         return hashes[:used].copy(), samples[:used].copy(), positions[:used].copy()
 
     parts = list(pool.map(choose, _ranges(sets.sizes, _RANGE)))
-    if not parts:
-        none = np.empty(0, np.int32)
-        return np.empty(0, np.uint64), none, none, none
-    hashes, samples, positions = (np.concatenate(column) for column in zip(*parts, strict=True))
+    none = (np.empty(0, np.uint64), np.empty(0, np.int32), np.empty(0, np.int32))
+    hashes, samples, positions = (np.concatenate(column) for column in zip(none, *parts, strict=True))
     # A shingle in one prefix only meets nothing. Counting again is sharper: the prefixes are a tenth of the shingles.
     again = np.zeros(_table_size(4 * hashes.size), np.uint16)
     count_hashes(hashes, again)
-    kept = again[(hashes & np.uint64(again.size - 1)).astype(np.int64)] > 1
-    hashes, samples, positions = hashes[kept], samples[kept], positions[kept]
-    return hashes, samples, positions, sets.sizes[samples].astype(np.int32)
+    held = again[(hashes & np.uint64(again.size - 1)).astype(np.int64)]
+    met = held > 1
+    return [hashes[met], samples[met], positions[met], sets.sizes[samples[met]].astype(np.int32)], held[met]
 
 
 _JOIN = """
@@ -227,15 +246,10 @@ where a.position < a.size - (2 * {p} * a.size + {p} + {q} - 1) // ({p} + {q}) + 
 """
 
 
-def _join(
-    rows: tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
-    con: DuckDBPyConnection,
-    p: int,
-    q: int,
-) -> NDArray[np.uint64]:
+def _join(rows: list[NDArray[Any]], con: DuckDBPyConnection, p: int, q: int, partition: int) -> NDArray[np.uint64]:
     """Return the candidate pairs, left in the upper and right in the lower 32 bits, ascending."""
     table = pa.table(dict(zip(("hash", "sample", "position", "size"), rows, strict=True)))
-    parts = 1 + table.num_rows // PARTITION
+    parts = 1 + table.num_rows // partition
     found = []
     con.register("dedup_prefixes", table)
     try:

@@ -7,9 +7,9 @@ and of no other: after an update a stale copy in the cache would otherwise still
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from numba import boolean, int32, int64, njit, types, uint8, uint16, uint64
+from numba import boolean, float64, int32, int64, njit, types, uint8, uint16, uint64
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,8 +18,11 @@ def _input(item: Any) -> Any:
     return types.Array(item, 1, "C", readonly=True)
 
 
-U8, U16, U64, I32, I64, FLAGS = (_input(t) for t in (uint8, uint16, uint64, int32, int64, boolean))
+U8, U16, U64, I32, I64, F64, FLAGS = map(_input, (uint8, uint16, uint64, int32, int64, float64, boolean))
 """Flat input arrays; a kernel cannot write to them, so buffers of a mapped file will do."""
+
+PAIR = cast(Any, types).UniTuple(int64, 2)
+"""What a kernel that counts two things returns."""
 
 
 def kernel(signature: Any = None) -> Callable[[F], F]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import float64, int32, int64, uint16, uint64, void
 
-from governance.dedup.kernels import FLAGS, I32, I64, U16, U64, kernel
+from governance.dedup.kernels import F64, FLAGS, I32, I64, PAIR, U16, U64, kernel
 
 
 @kernel(void(U64, I64, I64, FLAGS, int64[::1], uint64[::1], uint64[::1], int64[::1]))
@@ -162,28 +163,88 @@ def common(a: Any, a_at: int, a_end: int, b: Any, b_at: int, b_end: int, need: i
     return found if found >= need else -1
 
 
-@kernel(int64(I32, I32, U64, I64, I64, U64, I64, int64, int64, float64[::1]))
+@kernel(float64(int64, int64, U64, I64, I64, U64, I64, int64, int64))
+def similarity(
+    a: int, b: int, sets: Any, starts: Any, sizes: Any, whole: Any, whole_ends: Any, p: int, q: int
+) -> float:
+    """
+    Return the similarity of samples *a* and *b*, or -1 where it is below p / q.
+
+    With s common shingles and w common whole prompts it is s / (|A| + |B| - s - 2 w), sizes with whole prompts: what
+    both were asked in the same words counts neither above nor below the line. It is decided in whole numbers.
+    """
+    w = common(whole, whole_ends[a], whole_ends[a + 1], whole, whole_ends[b], whole_ends[b + 1], 0)
+    rest = whole_ends[a + 1] - whole_ends[a] + whole_ends[b + 1] - whole_ends[b] - 2 * w
+    both = sizes[a] + sizes[b] + rest
+    need = max((p * both + p + q - 1) // (p + q), 1)
+    s = common(sets, starts[a], starts[a] + sizes[a], sets, starts[b], starts[b] + sizes[b], need)
+    return s / (both - s) if s >= 0 else -1.0
+
+
+@kernel(void(I32, I32, U64, I64, I64, U64, I64, int64, int64, float64[::1]))
 def verify_pairs(
     left: Any, right: Any, sets: Any, starts: Any, sizes: Any, whole: Any, whole_ends: Any, p: int, q: int, out: Any
-) -> int:
-    """
-    Write the similarity of every pair to *out*, -1 where it is below p / q; return how many reach it.
-
-    With s common shingles and w common whole prompts the similarity is s / (|A| + |B| - s - 2 w), sizes with whole
-    prompts: what both were asked in the same words counts neither above nor below the line. It is decided in whole
-    numbers.
-    """
-    hits = 0
+) -> None:
+    """Write the `similarity` of every pair to *out*."""
     for k in range(left.size):
-        a, b = left[k], right[k]
-        w = common(whole, whole_ends[a], whole_ends[a + 1], whole, whole_ends[b], whole_ends[b + 1], 0)
-        rest = whole_ends[a + 1] - whole_ends[a] + whole_ends[b + 1] - whole_ends[b] - 2 * w
-        both = sizes[a] + sizes[b] + rest
-        need = max((p * both + p + q - 1) // (p + q), 1)
-        s = common(sets, starts[a], starts[a] + sizes[a], sets, starts[b], starts[b] + sizes[b], need)
-        if s >= 0:
-            out[k] = s / (both - s)
-            hits += 1
-        else:
-            out[k] = -1.0
-    return hits
+        out[k] = similarity(left[k], right[k], sets, starts, sizes, whole, whole_ends, p, q)
+
+
+@kernel(
+    PAIR(
+        I64, I64, I64, F64, I64, I64, I64, I64, U64, I64, I64, U64, I64, int64, int64, int64[::1], float64[::1]
+    )
+)  # fmt: skip
+def sweep(
+    order: Any, before: Any, after_ends: Any, values: Any, hot: Any, places: Any, hot_ends: Any, lists: Any,
+    sets: Any, starts: Any, sizes: Any, whole: Any, whole_ends: Any, p: int, q: int, witness: Any, best: Any,
+) -> tuple[int, int]:  # fmt: skip
+    """
+    Go through samples in *order* and keep each that is no duplicate of one kept before.
+
+    All samples are named by their place in *order*, from 0; the entries of *order* itself are places in *sets*.
+
+    Args:
+        before, after_ends, values: verified pairs; of sample i with ``before[after_ends[i]:after_ends[i + 1]]``, all
+            smaller than i and ascending, and their similarities.
+        hot, hot_ends: numbers of the shingles that stand in so many prefixes that they were not joined; of sample i
+            ``hot[hot_ends[i]:hot_ends[i + 1]]``, and at the same offset in *places* their positions in its prefix.
+        lists: ``lists[h]`` to ``lists[h + 1]`` is how many prefixes hold hot shingle h, summed up.
+        witness, best: per sample, filled: the most similar kept sample (the first of several) and the similarity;
+            itself and 1.0 if it is kept.
+
+    Returns:
+        How many pairs were compared here, and how many of them reach p / q: samples with a hot shingle, against the
+        kept ones that have it too. So k copies of each other cost k comparisons, and not k * k.
+    """
+    compared = reached = 0
+    kept_with, kept_place = np.empty(hot.size, np.int64), np.empty(hot.size, np.int64)
+    filled = lists[:-1].copy()
+    seen = np.full(order.size, -1, np.int64)
+    for i in range(order.size):
+        witness[i], best[i] = i, -1.0
+        for e in range(after_ends[i], after_ends[i + 1]):
+            seen[before[e]] = i
+            if witness[before[e]] == before[e] and values[e] > best[i]:
+                witness[i], best[i] = before[e], values[e]
+        for k in range(hot_ends[i], hot_ends[i + 1]):
+            for m in range(lists[hot[k]], filled[hot[k]]):
+                j = kept_with[m]
+                if seen[j] == i:
+                    continue
+                a, b = order[i], order[j]
+                left = min(sizes[a] - places[k], sizes[b] - kept_place[m])  # in common at most, if this is the first
+                if (p + q) * left < p * (sizes[a] + sizes[b]):
+                    continue
+                seen[j] = i
+                compared += 1
+                value = similarity(a, b, sets, starts, sizes, whole, whole_ends, p, q)
+                reached += value >= 0
+                if value > best[i] or (value >= 0 and value == best[i] and j < witness[i]):
+                    witness[i], best[i] = j, value
+        if best[i] < 0:
+            best[i] = 1.0
+            for k in range(hot_ends[i], hot_ends[i + 1]):
+                kept_with[filled[hot[k]]], kept_place[filled[hot[k]]] = i, places[k]
+                filled[hot[k]] += 1
+    return compared, reached

@@ -57,9 +57,9 @@ def select(
     *,
     error: type[GovernanceError] = PipelineError,
     seconds: float = SECONDS,
-) -> list[tuple[Any, ...]]:
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """
-    Lock *con* and return all rows of the one SELECT statement *sql*.
+    Lock *con* and return the column names and all rows of the one SELECT statement *sql*.
 
     Runs on *con* itself, not on a cursor: tables registered from Arrow are visible on their own connection only.
 
@@ -87,7 +87,8 @@ def select(
     con.execute("BEGIN TRANSACTION READ ONLY")
     try:
         timer.start()
-        return con.execute(statements[0]).fetchall()
+        result = con.execute(statements[0])
+        return [column[0] for column in result.description or []], result.fetchall()
     except duckdb.PermissionException:
         raise error(
             f"{where}: sql reaches for a file or the network; it may read the tables of the run and nothing else"

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import html
 import importlib
 import io
 import logging
 import os
 import re
 import shutil
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from governance.errors import GovernanceError, PipelineError
+from governance.errors import GovernanceError, PipelineError, WorkspaceError
 from governance.gate.judge import ERROR, FAILED, PASSED, ExpectationResult, GateResult
 from governance.samples import PROVENANCE
 from governance.settings import Expectation
@@ -102,8 +104,7 @@ def import_great_expectations() -> Any:
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     try:
-        with _silence():
-            module = importlib.import_module("great_expectations")
+        module = importlib.import_module("great_expectations")
     except SystemExit:
         # pyspark.sql.connect leaves the process where grpcio is missing and there is no main script (SPARK-55667)
         raise GovernanceError(
@@ -116,6 +117,22 @@ def import_great_expectations() -> Any:
         ) from None
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
     return module
+
+
+def start_import() -> threading.Thread:
+    """
+    Import Great Expectations in the background, so that its seconds pass while data is scanned.
+
+    The import lock makes a later import wait for this one; what goes wrong is reported by that one.
+    """
+
+    def work() -> None:
+        with contextlib.suppress(GovernanceError):
+            import_great_expectations()
+
+    thread = threading.Thread(target=work, name="great_expectations", daemon=True)
+    thread.start()
+    return thread
 
 
 def record_gates(results: Sequence[GateResult], out: Path, run_id: str) -> list[str]:
@@ -133,16 +150,19 @@ def record_gates(results: Sequence[GateResult], out: Path, run_id: str) -> list[
 
     Raises:
         GovernanceError: Great Expectations cannot be imported.
+        WorkspaceError: the folder cannot be written.
     """
     if not results:
         return ["no gate was recorded"]
     gx = import_great_expectations()
     work = out / ".work"
-    work.mkdir(parents=True, exist_ok=True)
     try:
+        work.mkdir(parents=True, exist_ok=True)
         with _silence():
             outcome = _run_checkpoint(gx, results, work, run_id)
-        _keep_record(work / "gx", out)
+        _keep_record(work / "gx", out, run_id)
+    except OSError as problem:
+        raise WorkspaceError(f"{out}: the record cannot be written: {problem.strerror}") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
     found: dict[int, list[tuple[bool, Any]]] = {}
@@ -265,7 +285,7 @@ def _disagreement(result: GateResult, found: list[tuple[bool, Any]]) -> str:
 
 _UNSAFE = re.compile(r"[^\w .:/-]")  # Data Docs put a description into the page as it is, and read $ as a template
 _BEACONS = re.compile(
-    r"<script\b.*?</script\s*>|<link\b[^>]*>|<!--.*?-->|<img\b[^>]*>|<(?:iframe|object|embed|form)\b.*?</(?:iframe|object|embed|form)\s*>",
+    r"<script\b.*?</script\s*>|<link\b[^>]*>|<!--.*?-->|<img\b[^>]*>|<(?:iframe|object|embed|form|footer)\b.*?</(?:iframe|object|embed|form|footer)\s*>",
     re.S | re.I,
 )
 _REMOTE = re.compile(r"""\s(?:href|src|action|srcset)\s*=\s*(?:"(?:https?:)?//[^"]*"|'(?:https?:)?//[^']*')""", re.I)
@@ -275,17 +295,35 @@ table{border-collapse:collapse;width:100%}th,td{border:1px solid #ccc;padding:.3
 .modal,.fade,.navbar-toggler,.popover,.cooltip .top{display:none!important}</style>"""
 
 
-def _keep_record(project: Path, out: Path) -> None:
-    """Move the record out of the project folder: the three JSON files, and the pages without what they would load."""
+_INDEX = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="UTF-8"><meta name="viewport" content="width=device-width, initial-scale=1.0">
+<title>Data Docs</title></head><body><h1>Data Docs</h1>
+<p>Great Expectations' record of the gates of run {run}. The verdict is not made here; it must agree.</p>
+<ul>{links}</ul></body></html>
+"""
+
+
+def _keep_record(project: Path, out: Path, run_id: str) -> None:
+    """
+    Move the record out of the project folder: the three JSON files, and the pages without what they would load.
+
+    Their own index is drawn by scripts from the network, so a plain list of links takes its place.
+    """
     shutil.copyfile(project / "expectations" / "gates.json", out / "suite.json")
     shutil.copyfile(project / "checkpoints" / "gates.json", out / "checkpoint.json")
     stored = next((project / "uncommitted" / "validations").rglob("*.json"))
     shutil.copyfile(stored, out / "validation.json")
     site = project / "uncommitted" / "data_docs" / "local_site"
+    titles = {"expectations": "Suite: what was expected", "validations": "Result: what was found"}
+    links = []
     for page in sorted(site.rglob("*.html")):
-        target = out / page.relative_to(site)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_clean_page(page.read_text("utf-8")), "utf-8")
+        place = page.relative_to(site)
+        if place.parts[0] in titles:
+            (out / place).parent.mkdir(parents=True, exist_ok=True)
+            (out / place).write_text(_clean_page(page.read_text("utf-8")), "utf-8")
+            links.append(f'<li><a href="{html.escape(place.as_posix())}">{titles[place.parts[0]]}</a></li>')
+    index = _INDEX.format(run=html.escape(run_id), links="".join(links))
+    (out / "index.html").write_text(index.replace("</head>", _STYLE + "</head>"), "utf-8")
 
 
 def _clean_page(page: str) -> str:

@@ -197,7 +197,7 @@ def _failed_units(con: DuckDBPyConnection, of: str, checked: int, hits: dict[str
 
 def _measure_sql(con: DuckDBPyConnection, name: str, sql: str) -> tuple[int, int]:
     where = f"gate {name!r}"
-    rows = usersql.select(con, sql, where, error=PipelineError)
+    _, rows = usersql.select(con, sql, where, error=PipelineError)
     if len(rows) != 1 or len(rows[0]) != 2 or not all(type(v) is int for v in rows[0]):
         shape = f"{len(rows)} rows" if len(rows) != 1 else f"({', '.join(type(v).__name__ for v in rows[0])})"
         raise usersql.UserSqlError(

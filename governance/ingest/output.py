@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
 from governance.errors import WorkspaceError
+from governance.ingest.columns import integers, strings
 from governance.ingest.parse import BATCH_BYTES, BATCH_ROWS, Parsed
 from governance.samples import QUARANTINE, SAMPLES
 
@@ -26,7 +28,7 @@ class Writer:
         self.count = self.records = 0
         self._digest = hashlib.sha256()
         self._waiting: list[pa.RecordBatch] = []
-        self._bad: list[dict[str, object]] = []
+        self._bad: list[tuple[Any, ...]] = []
         self._bad_size = 0
 
     def __enter__(self) -> Self:
@@ -83,16 +85,7 @@ class Writer:
         for batch in parsed.batches:
             self._append(batch)
         for row, line, reason, detail, raw in parsed.bad:
-            self._bad.append(
-                {
-                    "file": self.name,
-                    "row": self.file_records + row,
-                    "line": line,
-                    "reason": reason,
-                    "detail": detail,
-                    "raw": raw,
-                }
-            )
+            self._bad.append((self.name.encode(), self.file_records + row, line, reason.encode(), detail.encode(), raw))
             self._bad_size += len(raw)
             if self._bad_size > QUARANTINE_BYTES:
                 self._flush_bad()
@@ -105,9 +98,9 @@ class Writer:
     def _append(self, batch: pa.RecordBatch) -> None:
         count = batch.num_rows
         arrays = batch.columns
-        arrays[0] = pa.array(np.arange(self.count, self.count + count))
-        arrays[1] = pa.array([self.name] * count, pa.string())
-        arrays[2] = pa.array(arrays[2].to_numpy() + self.file_records)
+        arrays[0] = integers(np.arange(self.count, self.count + count))
+        arrays[1] = strings([self.name.encode()] * count, pa.string())
+        arrays[2] = integers(np.frombuffer(arrays[2].buffers()[1], np.int64, count) + self.file_records)
         batch = pa.record_batch(arrays, schema=SAMPLES)
         self.count += count
         # Small files of a folder share a batch, so that the scan pool is not given thousands of tiny ones.
@@ -124,11 +117,15 @@ class Writer:
 
     def _flush_bad(self) -> None:
         if self._bad:
-            self._bad_out.write_table(pa.Table.from_pylist(self._bad, schema=QUARANTINE))
+            arrays = [
+                integers(values) if field.type == pa.int64() else strings(values, field.type)
+                for field, values in zip(QUARANTINE, map(list, zip(*self._bad, strict=True)), strict=True)
+            ]
+            self._bad_out.write_batch(pa.record_batch(arrays, schema=QUARANTINE))
             self._bad, self._bad_size = [], 0
 
 
 def _unwritable(path: Path, problem: OSError) -> WorkspaceError:
-    return WorkspaceError(
-        f"{path}: cannot be written: {problem.strerror or problem}; free space or choose another folder"
-    )
+    # pyarrow's errors have a text of their own.
+    why = os.strerror(problem.errno) if problem.errno else "unknown error"
+    return WorkspaceError(f"{path}: cannot be written: {why}; free space or choose another folder")

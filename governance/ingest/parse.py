@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
+from governance.ingest.columns import integers, strings
 from governance.ingest.records import Bad, Plan, Reader, provenance, slots
 from governance.samples import PROVENANCE, ROLES, SAMPLES, TEXT
 
@@ -23,7 +25,7 @@ RAW_BYTES = 64 << 10
 Row = tuple[int, "dict[str, Any] | Bad", "bytes | Callable[[], bytes]"]
 """A record of a table: its line (0 if there are none), itself or why it is none, its raw bytes or how to get them."""
 
-PREFIX = {role: role.encode() + b"\0" for role in ROLES}
+PREFIX = {role.encode(): role.encode() + b"\0" for role in ROLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,7 @@ class Parser:
             try:
                 if len(raw) > self.max_row_bytes:
                     raise Bad("too-large", f"{len(raw)} bytes, limit {self.max_row_bytes}")
-                # In JSON the character U+0000 is always an escape, so most records need no look at each text.
-                self.add(load(raw), out, nul=b"\\u0000" in raw)
+                self.add(load(raw), out)
             except Bad as problem:
                 kept = original(raw, chunk.encoding)
                 out.quarantine(line, problem, kept[:RAW_BYTES] if problem.reason == "too-large" else kept)
@@ -91,15 +92,15 @@ class Parser:
                 out.quarantine(line, problem, kept[:RAW_BYTES] if problem.reason == "too-large" else kept)
         return out.finish()
 
-    def add(self, record: Any, out: Columns, *, nul: bool = True) -> None:
+    def add(self, record: Any, out: Columns) -> None:
         """
-        Append *record* to *out*; its texts are taken out of it. With *nul* false no text has the character U+0000.
+        Append *record* to *out*; its texts are taken out of it.
 
         Raises:
             Bad: it is no sample; *out* and *record* are then unchanged.
         """
         plan = self.reader.plan(record)
-        if plan.plain and not nul:
+        if plan.plain:
             try:
                 texts = [record[key].encode() for key in plan.keys]
             except (AttributeError, UnicodeEncodeError):
@@ -116,7 +117,7 @@ class Parser:
             holder[key] = None
         try:
             template = Template(dump(record), dump(record, sort=True))
-            fields, roles = [slot.field for slot in found], [slot.role for slot in found]
+            fields, roles = [slot.field.encode() for slot in found], [slot.role.encode() for slot in found]
             out.append(plan.shape, fields, roles, texts, template, origin, self.max_row_bytes)
         except Bad:
             for (_, _, holder, key), text in zip(found, kept, strict=True):
@@ -140,8 +141,6 @@ class Template:
 
 
 def _encoded(text: str) -> bytes:
-    if "\0" in text:
-        raise Bad("nul", "a text has the character U+0000")
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -159,11 +158,11 @@ class Columns:
     def _clear(self) -> None:
         self.size = 0
         self.rows: list[int] = []
-        self.ids: list[str] = []
+        self.ids: list[bytes] = []
         self.shapes: list[str] = []
         self.offsets: list[int] = [0]
-        self.fields: list[str] = []
-        self.roles: list[str] = []
+        self.fields: list[bytes] = []
+        self.roles: list[bytes] = []
         self.texts: list[bytes] = []
         self.templates: list[bytes] = []
         self.origins: list[dict[str, Any] | None] = []
@@ -171,8 +170,8 @@ class Columns:
     def append(
         self,
         shape: str,
-        fields: Sequence[str],
-        roles: Sequence[str],
+        fields: Sequence[bytes],
+        roles: Sequence[bytes],
         texts: list[bytes],
         template: Template,
         origin: dict[str, Any] | None,
@@ -182,23 +181,25 @@ class Columns:
         Add one sample; closes the batch before it where that is full.
 
         Raises:
-            Bad: more than *limit* bytes of text.
+            Bad: a text has the character U+0000, or all have more than *limit* bytes.
         """
         # The same bytes as in samples.sample_id(), hashed at once.
         pieces: list[bytes] = []
         for role, data in zip(roles, texts, strict=True):
+            if b"\0" in data:
+                raise Bad("nul", "a text has the character U+0000")
             if data:
                 pieces += (PREFIX[role], len(data).to_bytes(8, "little"), data)
         joined = b"".join(pieces)
         size = len(joined)
         if size > limit and sum(map(len, texts)) > limit:
             raise Bad("too-large", f"{sum(map(len, texts))} bytes of text, limit {limit}")
-        digest = hashlib.sha256(joined)
+        digest = hashlib.sha256(joined).digest()
         if self.rows and (len(self.rows) >= BATCH_ROWS or self.size + size > BATCH_BYTES):
             self.flush()
         self.rows.append(self.done.records)
         self.done.records += 1
-        self.ids.append(digest.hexdigest())
+        self.ids.append(digest)
         self.shapes.append(shape)
         self.fields += fields
         self.roles += roles
@@ -206,7 +207,7 @@ class Columns:
         self.offsets.append(len(self.texts))
         self.templates.append(template.text)
         self.origins.append(origin)
-        self.identity += (digest.digest(), template.canonical)
+        self.identity += (digest, template.canonical)
         self.size += size + len(template.text)
 
     def quarantine(self, line: int, problem: Bad, raw: bytes) -> None:
@@ -220,23 +221,26 @@ class Columns:
         if not count:
             return
         texts = pa.StructArray.from_arrays(
-            [pa.array(self.fields, pa.string()), pa.array(self.roles, pa.string()), as_strings(self.texts, large=True)],
+            [
+                strings(self.fields, pa.string()),
+                strings(self.roles, pa.string()),
+                strings(self.texts, pa.large_string()),
+            ],
             fields=list(TEXT),
         )
+        offsets = pa.py_buffer(np.array(self.offsets, np.int32))
         self.done.shapes.update(self.shapes)
         columns = {
-            "n": pa.array(range(count), pa.int64()),
+            "n": integers(np.arange(count)),
             "file": pa.nulls(count, pa.string()),
-            "row": pa.array(self.rows, pa.int64()),
-            "sample_id": pa.array(self.ids, pa.string()),
-            "shape": pa.array(self.shapes, pa.string()),
-            "texts": pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), texts),
-            "record": as_strings(self.templates, large=False),
+            "row": integers(self.rows),
+            "sample_id": strings([digest.hex().encode() for digest in self.ids], pa.string()),
+            "shape": strings(list(map(str.encode, self.shapes)), pa.string()),
+            "texts": pa.ListArray.from_arrays(pa.Array.from_buffers(pa.int32(), count + 1, [None, offsets]), texts),
+            "record": strings(self.templates, pa.string()),
         }
-        some = any(self.origins)
         for name in PROVENANCE:
-            kind = SAMPLES.field(name).type
-            columns[name] = pa.array([o and o.get(name) for o in self.origins], kind) if some else pa.nulls(count, kind)
+            columns[name] = _provenance([o.get(name) if o else None for o in self.origins], SAMPLES.field(name).type)
         self.done.batches.append(pa.record_batch([columns[name] for name in SAMPLES.names], schema=SAMPLES))
         self._clear()
 
@@ -247,10 +251,12 @@ class Columns:
         return self.done
 
 
-def as_strings(values: list[bytes], *, large: bool) -> pa.Array:
-    """Return UTF-8 *values* as a string array without making the strings a second time."""
-    binary = pa.array(values, pa.large_binary() if large else pa.binary())
-    return binary.view(pa.large_string() if large else pa.string())
+def _provenance(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if not any(value is not None for value in values):
+        return pa.nulls(len(values), kind)
+    if kind == pa.int64():
+        return integers(values)
+    return strings([None if v is None else v.encode() for v in values], kind)
 
 
 def _rows(chunk: Chunk) -> Iterable[tuple[int, bytes]]:

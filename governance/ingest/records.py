@@ -98,8 +98,8 @@ class Plan:
         self.chat = chat
         self.sources = sources
         self.keys = tuple(key for key, _, _ in self.columns)
-        self.fields = tuple(field for _, field, _ in self.columns)
-        self.roles = tuple(role for _, _, role in self.columns)
+        self.fields = tuple(field.encode() for _, field, _ in self.columns)
+        self.roles = tuple(role.encode() for _, _, role in self.columns)
         self.plain = all(self.roles) and len(self.columns) == len(order)
 
 

@@ -56,6 +56,10 @@ def find_sources(dataset: Path) -> list[Source]:
             raise InputError(f"{dataset}: there is no such file or folder")
     except OSError as problem:
         raise InputError(f"{dataset}: cannot be read: {problem.strerror or 'unknown error'}") from None
+    for source in found:
+        if not source.name.isprintable():
+            # Names go into tables, reports and terminals.
+            raise InputError(f"{source.name!a}: the file name is not printable UTF-8; rename the file")
     if not found:
         raise InputError(f"{dataset}: the folder holds no data; expected {EXPECTED}")
     return found

@@ -171,7 +171,8 @@ def _recode(source: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     wide = encoding != "gb18030"
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if wide else "surrogateescape")
     for block in source:
-        yield decoder.decode(block).encode("utf-8", "surrogatepass")
+        if text := decoder.decode(block):
+            yield text.encode("utf-8", "surrogatepass")
     left = decoder.getstate()[0]
     if left:
         # Half a code unit at the end of the file: nothing can be made of it but a bad record.
@@ -203,8 +204,7 @@ def guess(prefix: bytes) -> str:
         return "utf-16-le"
     if len(head) >= 2 and len(head) % 2 == 0 and not any(head[::2]) and all(0 < b < 128 for b in head[1::2]):
         return "utf-16-be"
-    whole = prefix if len(prefix) < PREFIX else prefix[: prefix.rfind(b"\n") + 1] or prefix
-    return "gb18030" if _is_gb18030(whole) else "utf-8"
+    return "gb18030" if _is_gb18030(prefix[:PREFIX]) else "utf-8"
 
 
 def _is_gb18030(data: bytes) -> bool:
@@ -218,7 +218,7 @@ def _is_gb18030(data: bytes) -> bool:
     for line in data.split(b"\n"):
         if not line.isascii():
             try:
-                line.decode("gb18030")
+                codecs.getincrementaldecoder("gb18030")().decode(line)  # which lets the last character be cut
                 good += 1
             except UnicodeDecodeError:
                 bad += 1

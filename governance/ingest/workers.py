@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from governance.errors import WorkspaceError
 from governance.ingest.lines import TooLarge
 from governance.ingest.parse import Chunk, Parsed, Parser
 
@@ -94,11 +97,16 @@ class _Worker:
         self._from = Connection(os.dup(self.process.stdout.fileno()), writable=False)
         self.process.stdin.close()
         self.process.stdout.close()
+        for end in (self._to, self._from):
+            _widen(end)
         self._to.send((parser.reader.columns, parser.max_row_bytes))
 
     def parse(self, chunk: Chunk) -> Parsed:
-        self._to.send(chunk)
-        found = self._from.recv()
+        try:
+            self._to.send(chunk)
+            found = self._from.recv()
+        except (EOFError, OSError):
+            raise WorkspaceError("a reading process was ended from outside; free memory or use one process") from None
         assert isinstance(found, Parsed)
         return found
 
@@ -106,6 +114,13 @@ class _Worker:
         self._to.close()
         self._from.close()
         self.process.wait()
+
+
+def _widen(pipe: Connection[Any, Any]) -> None:
+    """A pipe holds 64 KiB unless told otherwise, and a chunk would wake both ends a hundred times."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def work() -> None:

@@ -23,6 +23,7 @@ from governance.ingest.parse import dump
 from governance.ingest.sources import FORMATS
 
 PARQUET_ROWS = 2_000  # rows that one write call and one row group hold
+COMPRESSED = (".gz", ".zst")
 OUTPUTS = ".jsonl, .jsonl.gz, .jsonl.zst, .json, .csv or .parquet"
 
 
@@ -64,9 +65,9 @@ def write_records(records: Iterable[dict[str, Any]], out: Path, *, parquet_schem
         WorkspaceError: the file cannot be written.
     """
     out = Path(out)
-    suffixes = [s.lower() for s in out.suffixes]
-    packed = suffixes[-1] if suffixes and suffixes[-1] in (".gz", ".zst") else ""
-    kind = FORMATS.get((suffixes[:-1] if packed else suffixes)[-1:][0] if suffixes else "", "")
+    suffixes = ["", "", *(s.lower() for s in out.suffixes)]
+    packed = suffixes.pop() if suffixes[-1] in COMPRESSED else ""
+    kind = FORMATS.get(suffixes[-1], "")
     if kind not in ("jsonl", "json", "csv", "parquet") or (packed and kind == "parquet"):
         raise InputError(f"{out}: the suffix is not one that can be written; expected {OUTPUTS}")
     try:

@@ -71,15 +71,13 @@ def _rows(evidence: Evidence) -> Answer:
         return "not_met", value
     if ledger is None:
         return "met", value
-    totals = [ledger.get(k) for k in ("in", "kept", "changed", "dropped")]
-    if not all(isinstance(t, int) for t in totals):
-        return "not_checked", value
-    before, kept, changed, dropped = totals
+    before, kept, changed = ledger["in"], ledger["kept"], ledger["changed"]
+    dropped = sum(ledger["dropped"].values())
     return ("met" if before == kept + changed + dropped else "not_met"), value
 
 
 def _rights(evidence: Evidence) -> Answer:
-    gate = _gate_on(evidence, "unknown-licence")
+    gate = _gate_on(evidence, "unknown-licence", "licence")
     if gate is None or not gate.get("checked") or gate.get("failed") is None:
         return "not_checked", {}
     return ("not_met" if gate["failed"] else "not_checked"), {key: gate[key] for key in ("failed", "checked")}
@@ -104,7 +102,9 @@ def _secrets(evidence: Evidence) -> Answer:
 
 
 def _quality(evidence: Evidence) -> Answer:
-    required = [g for g in evidence["gates"] if g.get("required", True)]
+    # A gate that did not run and is no breach does not apply to this dataset: rows lost by a clean that was not.
+    idle = [g for g in evidence["gates"] if g["status"] == "NOT_RUN" and g["gate"] not in evidence["breaches"]]
+    required = [g for g in evidence["gates"] if g["required"] and g not in idle]
     passed = [g for g in required if g["status"] == "PASSED" and g.get("checked")]
     value = {"passed": len(passed), "required": len(required)}
     if not required:
@@ -115,9 +115,9 @@ def _quality(evidence: Evidence) -> Answer:
 def _near_duplicates(evidence: Evidence) -> Answer:
     gate = _gate_on(evidence, "near-duplicates")
     duplicates = evidence["duplicates"]
-    value = {"near": duplicates["near"], "largest": duplicates["largest"]}
-    if gate is None or gate["status"] == "NOT_RUN":
-        return "not_checked", value
+    if gate is None or gate["failed"] is None:
+        return "not_checked", {}
+    value = {"failed": gate["failed"], "checked": gate["checked"], "largest": duplicates["largest"]}
     return ("met" if gate["status"] == "PASSED" and gate.get("checked") else "not_met"), value
 
 
@@ -156,9 +156,10 @@ _COMPUTED: dict[str, Callable[[Evidence], Answer]] = {
 }
 
 
-def _gate_on(evidence: Evidence, metric: str) -> Mapping[str, Any] | None:
-    """The gate that judges *metric*; where a gate does not name its metric, it is the one called like it."""
-    return next((g for g in evidence["gates"] if g.get("metric", g["gate"]) == metric), None)
+def _gate_on(evidence: Evidence, metric: str, *names: str) -> Mapping[str, Any] | None:
+    """The gate that judges *metric*; where a gate does not name its metric, it is one called like it or *names*."""
+    called = (metric, *names)
+    return next((g for g in evidence["gates"] if g.get("metric") == metric or g["gate"] in called), None)
 
 
 def _pack_counts(evidence: Evidence, pack: str) -> tuple[int, int] | None:

@@ -23,7 +23,8 @@ MEMBERS = 4  # copies shown per cluster
 FILES = 100  # files listed
 BARS = 12  # bars of a plot before the tail is folded into one
 
-ORDER = ("ERROR", "FAILED", "NOT_RUN", "WAIVED", "WARNED", "PASSED")
+ORDER = ("ERROR", "FAILED", "NOT_RUN", "WAIVED", "WARNED", "PASSED", "idle")
+SEVERITIES = ("error", "warning", "info")
 
 Evidence = Mapping[str, Any]
 
@@ -53,15 +54,16 @@ def view(evidence: Evidence, tables: RunTables, spans: Spans, language: str) -> 
     """Return what both templates, HTML and Markdown, are filled with."""
     words = Words(language)
     places = first_places(tables.findings, PLACES)
-    findings = [_rule_view(entry, places.get(entry["rule"], []), spans, words) for entry in evidence["findings"]]
+    entries = sorted(evidence["findings"], key=lambda e: (SEVERITIES.index(e["severity"]), -e["findings"], e["rule"]))
+    findings = [_rule_view(entry, places.get(entry["rule"], []), spans, words) for entry in entries[:RULES]]
     return {
         "e": evidence,
         "t": words,
         "lang": "zh-CN" if language == "zh" else "en",
         "passed": evidence["verdict"]["status"] == "PASSED",
-        "gates": sorted(evidence["gates"], key=lambda g: ORDER.index(g["status"]) if g["status"] in ORDER else -1),
-        "findings": findings[:RULES],
-        "rules_left": max(0, len(findings) - RULES),
+        "gates": sorted((_gate_view(g, evidence["breaches"]) for g in evidence["gates"]), key=lambda g: g["order"]),
+        "findings": findings,
+        "rules_left": len(entries) - len(findings),
         "clusters": largest_clusters(tables.duplicates, CLUSTERS, MEMBERS),
         "quarantine": quarantine_reasons(tables.quarantine),
         "plots": _plots(evidence["distributions"], words),
@@ -81,6 +83,12 @@ def tool_name(evidence: Evidence) -> str:
         if isinstance(tool, Mapping)
         else str(tool)
     )
+
+
+def _gate_view(gate: Mapping[str, Any], breaches: list[str]) -> dict[str, Any]:
+    """A gate that did not run and is no breach does not apply to this dataset; it is shown last and calmly."""
+    look = "idle" if gate["status"] == "NOT_RUN" and gate["gate"] not in breaches else gate["status"]
+    return {**gate, "look": look, "order": ORDER.index(look)}
 
 
 def _rule_view(entry: Mapping[str, Any], places: list[dict[str, Any]], spans: Spans, words: Words) -> dict[str, Any]:

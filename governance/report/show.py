@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from governance.errors import UsageError
 from governance.report.spans import Spans, Texts, visible
-from governance.report.tables import RunTables
+from governance.report.tables import RunTables, largest_clusters
 from governance.samples import Text
 
 CONTEXT = 2  # lines before and after a place
@@ -40,6 +41,9 @@ def show_findings(
         cluster: ``n`` of the kept sample of a cluster.
         limit: the most blocks; a last line says how many more there are.
         reveal: show secrets and personal data. Control characters stay escaped: a sample must not drive a terminal.
+
+    Raises:
+        UsageError: no such cluster.
     """
     spans = Spans(texts, frozenset() if reveal else sensitive, tables.findings)
     if cluster is not None:
@@ -127,7 +131,8 @@ def columns(text: str) -> int:
 def _show_cluster(duplicates: pa.Table, spans: Spans, texts: Texts, cluster: int, limit: int) -> Iterator[str]:
     members = duplicates.filter(pc.equal(duplicates["cluster"], cluster))
     if not members.num_rows:
-        return
+        known = ", ".join(str(c["cluster"]) for c in largest_clusters(duplicates, 5, 1))
+        raise UsageError(f"cluster {cluster} is not in this run; the largest are {known or 'none'}")
     rows = members.slice(0, limit).to_pylist()
     first = rows[0]
     yield _member(f"{first['kept_file']}:{first['kept_row']}  kept, {members.num_rows:,} copies", cluster, spans, texts)

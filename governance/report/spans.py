@@ -19,11 +19,11 @@ LONGEST = 80  # characters of a span in a document
 Texts = Callable[[int], list[Text]]
 """``n`` of a sample -> its texts; reads the dataset store."""
 
-# Control characters, line and paragraph separators, bidirectional controls, zero-width characters, tag characters
-# and lone surrogates: each of them can make a reader see something else than what is there, or break an encoder.
+# Control characters, line and paragraph separators, bidirectional controls, zero-width characters, tag characters,
+# non-characters, lone surrogates: each can make a reader see something else than what is there, or break an encoder.
 _INVISIBLE = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
-    "\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+    "\\ufff9-\\ufffb\\ufffe\\uffff\\ud800-\\udfff\\U000e0000-\\U000e0fff]"
 )
 
 

@@ -89,6 +89,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "languages": ("Languages", "语言"),
     "largest": ("largest cluster", "最大簇"),
     "ledger": ("Account of rows", "行数账目"),
+    "ledger_changed": ("Changed", "修改"),
+    "ledger_dropped": ("Dropped", "删除"),
+    "ledger_in": ("Records before", "清理前记录"),
+    "ledger_kept": ("Kept as they were", "原样保留"),
     "lengths": ("Lengths of samples", "样本长度"),
     "lexemes": ("equal but for white space", "仅空白不同"),
     "limit": ("Limit", "上限"),
@@ -98,7 +102,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "more_files": ("and {n} more files, listed in evidence.json", "另有 {n} 个文件，见 evidence.json"),
     "more_items": ("Items that this run does not answer", "本次运行未回答的条目"),
     "more_rules": ("and {n} more rules, listed in evidence.json", "另有 {n} 条规则，见 evidence.json"),
-    "most_repeated": ("most repeated sample", "重复最多的样本"),
+    "most_repeated": ("copies of the most repeated", "重复最多者的份数"),
+    "most_repeated_place": ("Most repeated", "重复最多"),
     "near": ("near", "近似"),
     "no_duplicates": ("No sample repeats another.", "没有重复的样本。"),
     "not_measured": ("not measured", "未测量"),
@@ -204,14 +209,14 @@ def rate(value: float) -> str:
     """
     Return a share as percent; one that is not 0 or 1 never reads as 0 % or 100 %.
 
-    >>> rate(0.625945), rate(0.0), rate(0.00001), rate(0.99999)
-    ('62.59 %', '0 %', '< 0.01 %', '> 99.99 %')
+    >>> rate(0.625945), rate(0.001745), rate(0.0), rate(0.00001), rate(0.99999)
+    ('62.59 %', '0.1745 %', '0 %', '< 0.01 %', '> 99.99 %')
     """
     if 0 < value < 0.00005:
         return "< 0.01 %"
     if 0.99995 < value < 1:
         return "> 99.99 %"
-    return f"{value * 100:.2f}".rstrip("0").rstrip(".") + " %"
+    return f"{value * 100:.4g} %"
 
 
 def measured(value: float | None, unit: str) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ TEXT_FIELDS = (*ROLES, "any", "prompt")
 """Fields of rules that read texts themselves, not something extracted from them."""
 
 TRIGGERS = ("routes", "stories", "common-wide", "wide")
-"""What else the one pass looks for; slot ``len(rules) + index``."""
+"""What else the one pass looks for; slot ``len(scannable(rules)) + index``."""
 
 OnHit = Callable[..., None]
 Scan = Callable[[Any, OnHit], None]
@@ -31,7 +31,7 @@ Scan = Callable[[Any, OnHit], None]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One pattern of the database: its slot (ordinal of the rule, or of a trigger after them), itself, whose it is."""
+    """One pattern of the database: its slot (ordinal of the rule in ``scannable``, or of a trigger after them), itself, whose it is."""
 
     slot: int
     pattern: str
@@ -44,9 +44,15 @@ class PatternSet(Protocol):
     scan: Scan
 
 
+def scannable(rules: Iterable[Rule]) -> list[Rule]:
+    """Return the rules that read samples, in the order that gives them their slots."""
+    return sorted((r for r in rules if r.kind != "sql"), key=lambda r: r.rule_id)
+
+
 def expressions(rules: Sequence[Rule]) -> list[Expression]:
     """Return the pattern of every rule that reads texts, the keywords of every rule that has some, and the triggers."""
     out = []
+    rules = scannable(rules)
     for slot, rule in enumerate(rules):
         if rule.kind == "pattern" and (rule.field in TEXT_FIELDS or rule.field == "sample"):
             out.append(Expression(slot, rule.body, rule.rule_id))

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import itertools
 
 import re2
 
 from governance.scan.registry import named_validator
 from governance.templates import cn_id_character, luhn_digit
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 _DIGITS = re2.compile(r"[0-9]+")
 
@@ -58,9 +64,31 @@ def cn_resident_id(value: str, text: str, start: int, end: int) -> bool:
     return cn_id_character(value[:17]) == value[17].upper()
 
 
-_CN_PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
+_CN_PROVINCES = _words(
+    """
+    11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83
+    """
 )
+
+
+_OPERATORS = "=(+-*/<>[%&|^,"
+
+
+def _is_constant(text: str, start: int, end: int, words: str) -> bool:
+    """
+    True if a bare number stands where code computes with it, and no word beside it says what it is.
+
+    ``seed(4202165767276)`` and ``2**34 = 17179869184`` are constants; in quotes, in prose, after ``phone =`` it is not.
+    """
+    before, near = text[max(0, start - 64) : start], text[max(0, start - 10) : end + 10]
+    left = before.rstrip()
+    if not left or left[-1] not in _OPERATORS or (left[-1] == "," and before[-1:] == ","):
+        return False
+    return near.isascii() and re2.search(words, before) is None
+
+
+_PHONE_WORDS = r"(?i)phone|mobile|contact|\btel|\bcell|\b(?:call|sms|fax)\b|msisdn|number|手机|电话|联系|热线"
+_CARD_WORDS = r"(?i)card|pan\b|account|acct|bank|credit|debit|visa|pay|number|iban|卡|账|帐|银行"
 
 
 @named_validator("bank_card")
@@ -76,6 +104,8 @@ def bank_card(value: str, text: str, start: int, end: int) -> bool:
     """
     number = _digits(value)
     if not _alone(text, start, end) or number.endswith("00000000") or luhn_digit(number[:-1]) != number[-1]:
+        return False
+    if number == value and _is_constant(text, start, end, _CARD_WORDS):
         return False
     return any(low <= number[: len(low)] <= high and len(number) in sizes for low, high, sizes in _CARDS)
 
@@ -113,23 +143,23 @@ def iban(value: str, text: str, start: int, end: int) -> bool:
 
 
 _IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in (
-        line.split(":")
-        for line in (
-            "15:NO 16:BE 18:DK,FI,FO,GL,NL,SD 19:MK,SI 20:AT,BA,EE,KZ,LT,LU,XK,MN 21:CH,HR,LI,LV 22:BG,BH,CR,DE,GB,GE,IE,ME,RS,VA "
-            "23:AE,GI,IL,IQ,OM,TL,SO 24:AD,CZ,ES,MD,PK,RO,SA,SE,SK,TN,VG 25:LY,PT,ST 26:IS,TR 27:BI,DJ,FR,GR,IT,MC,MR,SM "
-            "28:AL,AZ,BY,CY,DO,GT,HN,HU,LB,NI,PL,SV 29:BR,EG,PS,QA,UA 30:JO,KW,MU,YE 31:MT,SC 32:LC 33:RU"
-        ).split()
+    entry[:2]: int(entry[2:])
+    for entry in _words(
+        """
+        NO15 BE16 DK18 FI18 FO18 GL18 NL18 SD18 MK19 SI19 AT20 BA20 EE20 KZ20 LT20 LU20 XK20 MN20 CH21 HR21 LI21 LV21
+        BG22 BH22 CR22 DE22 GB22 GE22 IE22 ME22 RS22 VA22 AE23 GI23 IL23 IQ23 OM23 TL23 SO23 AD24 CZ24 ES24 MD24 PK24
+        RO24 SA24 SE24 SK24 TN24 VG24 LY25 PT25 ST25 IS26 TR26 BI27 DJ27 FR27 GR27 IT27 MC27 MR27 SM27 AL28 AZ28 BY28
+        CY28 DO28 GT28 HN28 HU28 LB28 NI28 PL28 SV28 BR29 EG29 PS29 QA29 UA29 JO30 KW30 MU30 YE30 MT31 SC31 LC32 RU33
+        """
     )
-    for country in countries.split(",")
 }
 
 
 @named_validator("cn_mobile")
 def cn_mobile(value: str, text: str, start: int, end: int) -> bool:
     """
-    Keep a mobile number of mainland China: 11 digits in a range that MIIT has given to an operator, with or without +86.
+    Keep a mobile number of mainland China: 11 digits in a range that MIIT has given to an operator,
+    with or without +86.
 
     Round numbers (five zeros at the end) are constants.
     """
@@ -139,6 +169,7 @@ def cn_mobile(value: str, text: str, start: int, end: int) -> bool:
         and number[1:3] not in {"40", "41", "42", "43", "54", "60", "61", "63", "64", "68", "69", "79", "94"}
         and not number.endswith("00000")
         and not _is_run(number[3:])
+        and not (len(value) == 11 and _is_constant(text, start, end, _PHONE_WORDS))
     )
 
 
@@ -154,14 +185,20 @@ def cn_landline(value: str, text: str, start: int, end: int) -> bool:
 
 
 # Country codes of ITU-T E.164, shortest first; 1 and 7 are shared by several countries.
-_COUNTRY_CODES = frozenset(
-    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98".split()
-) | frozenset(
-    "211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242 243 244 245 246 248 249 250 251 252 253 "
-    "254 255 256 257 258 260 261 262 263 264 265 266 267 268 269 290 291 297 298 299 350 351 352 353 354 355 356 357 358 359 370 371 372 373 374 375 376 377 "
-    "378 380 381 382 383 385 386 387 389 420 421 423 500 501 502 503 504 505 506 507 508 509 590 591 592 593 594 595 596 597 598 599 670 672 673 674 675 676 "
-    "677 678 679 680 681 682 683 685 686 687 688 689 690 691 692 850 852 853 855 856 880 886 960 961 962 963 964 965 966 967 968 970 971 972 973 974 975 976 "
-    "977 992 993 994 995 996 998".split()
+_COUNTRY_CODES = _words(
+    """
+    1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82
+    84 86 90 91 92 93 94 95 98
+    """
+) | _words(
+    """
+    211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235 236 237 238 239 240 241
+    242 243 244 245 246 248 249 250 251 252 253 254 255 256 257 258 260 261 262 263 264 265 266 267 268 269 290
+    291 297 298 299 350 351 352 353 354 355 356 357 358 359 370 371 372 373 374 375 376 377 378 380 381 382 383
+    385 386 387 389 420 421 423 500 501 502 503 504 505 506 507 508 509 590 591 592 593 594 595 596 597 598 599
+    670 672 673 674 675 676 677 678 679 680 681 682 683 685 686 687 688 689 690 691 692 850 852 853 855 856 880
+    886 960 961 962 963 964 965 966 967 968 970 971 972 973 974 975 976 977 992 993 994 995 996 998
+    """
 )
 
 
@@ -178,7 +215,7 @@ def phone_e164(value: str, text: str, start: int, end: int) -> bool:
         return False
     if not _alone(text, start, end, glue="._-") or text[max(0, start - 1) : start] in (")", "]", "+", "*", "/"):
         return False
-    if _is_run(number[-7:]) or number[-7:] == "0000000" or number.startswith(("12345", "1234")) and len(number) != 11:
+    if _is_run(number[-7:]) or number[-7:] == "0000000" or (number.startswith("1234") and len(number) != 11):
         return False
     return _is_nanp(number[1:]) if number[0] == "1" else True
 
@@ -207,28 +244,45 @@ def us_ssn(value: str, text: str, start: int, end: int) -> bool:
     area, group, serial = value[:3], value[4:6], value[7:]
     if area in {"000", "666"} or area[0] == "9" or group == "00" or serial == "0000":
         return False
-    return _alone(text, start, end) and value not in {"078-05-1120", "219-09-9999", "123-45-6789", "111-11-1111"}
+    if all(_is_run(group) for group in value.split("-")):
+        return False
+    return _alone(text, start, end) and value not in {"078-05-1120", "219-09-9999", "123-45-6789"}
 
 
-_GENERIC_TLDS = frozenset(
-    "com org net edu gov mil int info biz name pro aero coop museum jobs mobi travel tel cat asia xxx app dev cloud online site xyz tech shop top "
-    "club vip wang ltd ink work art fun store website space live news group email company solutions systems services software agency digital "
-    "network world life today team tools academy center global support blog design studio media consulting engineering technology".split()
+_GENERIC_TLDS = _words(
+    """
+    com org net edu gov mil int info biz name pro aero coop museum jobs mobi travel tel cat asia xxx app dev cloud
+    online site xyz tech shop top club vip wang ltd ink work art fun store website space live news group email
+    company solutions systems services software agency digital network world life today team tools academy center
+    global support blog design studio media consulting engineering technology
+    """
 )
-# ISO 3166-1 two-letter codes are country domains; those not delegated or read as code (`.in` stays, it is India) are left out.
-_COUNTRY_TLDS = frozenset(
-    "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd cf cg ch ci ck cl cm cn co cr "
-    "cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht "
-    "hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo "
-    "mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd "
-    "se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws "
-    "ye yt za zm zw".split()
+# Delegated country domains (IANA root zone); their codes are those of ISO 3166-1.
+_COUNTRY_TLDS = _words(
+    """
+    ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc
+    cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga
+    gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp
+    ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms
+    mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro
+    rs ru rw sa sb sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt
+    tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw
+    """
 )
 _RESERVED = re2.compile(
-    r"(?i).*@(?:.+\.)?(?:example|test|invalid|localhost|local)(?:\.[a-z]{2,3})?|.*@(?:.+\.)?(?:example|domain|yourdomain|mydomain|company|yourcompany|host|server|foo|bar|email|xyz|abc|site)\.[a-z.]{2,6}"
+    r"(?i).*@(?:.+\.)?(?:example|test|invalid|localhost|local)(?:\.[a-z]{2,3})?|"
+    r".*@(?:.+\.)?(?:example|domain|yourdomain|mydomain|company|yourcompany|host|server|foo|bar|email|xyz|abc|site)\.[a-z.]{2,6}"
 )
-_ROBOTS = frozenset("git svn hg noreply no-reply donotreply do-not-reply mailer-daemon nobody root".split())
-_PLACEHOLDER_LOCAL = frozenset("user username you your your.name your-name your.email youremail name someone somebody foo bar me xxx x abc".split())
+_ROBOTS = _words(
+    """
+    git svn hg noreply no-reply donotreply do-not-reply mailer-daemon nobody root
+    """
+)
+_PLACEHOLDER_LOCAL = _words(
+    """
+    user username you your your.name your-name your.email youremail name someone somebody foo bar me xxx x abc
+    """
+)
 
 
 @named_validator("email_address")
@@ -248,6 +302,8 @@ def email_address(value: str, text: str, start: int, end: int) -> bool:
         return False
     if local in _PLACEHOLDER_LOCAL or set(local) <= set("x*."):
         return False
+    if len(local) > 64 or any(len(set(label)) == 1 for label in domain.split(".")):
+        return False
     if ".." in value or local[0] in ".-+%" or local[-1] in ".-" or domain.startswith("-"):
         return False
     after, before = text[end : end + 2], text[max(0, start - 80) : start]
@@ -257,12 +313,15 @@ def email_address(value: str, text: str, start: int, end: int) -> bool:
 
 
 # Resolvers that anyone may use; they identify nobody.
-_PUBLIC_RESOLVERS = frozenset(
-    "8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 114.114.114.114 114.114.115.115 "
-    "223.5.5.5 223.6.6.6 119.29.29.29 180.76.76.76".split()
+_PUBLIC_RESOLVERS = _words(
+    """
+    8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 114.114.114.114
+    114.114.115.115 223.5.5.5 223.6.6.6 119.29.29.29 180.76.76.76
+    """
 )
 _VERSION_CONTEXT = re2.compile(
-    r"(?i)(?:version|release|build|revision|firmware|oid|section|chapter|rfc|chrome|firefox|safari|opera|edg|mozilla|[^a-z]v|[^a-z]ver|==|>=|<=|~=|[a-z]/|jar|assembly|snmp|asn)[^\n]{0,20}$"
+    r"(?i)(?:version|release|build|revision|firmware|oid|section|chapter|rfc|chrome|firefox|safari|opera|edg|mozilla|"
+    r"[^a-z]v|[^a-z]ver|==|>=|<=|~=|[a-z]/|jar|assembly|snmp|asn)[^\n]{0,20}$"
 )
 
 
@@ -272,7 +331,7 @@ def ipv4_public(value: str, text: str, start: int, end: int) -> bool:
     Keep an IPv4 address of the public internet (IANA special-purpose registry, RFC 6890).
 
     Dropped: private, loopback, link-local, multicast, documentation (RFC 5737) and reserved ranges, masks, well-known
-    resolvers, and version numbers: a version word before it, or four numbers below 20, as in ``4.2.0.1``.
+    resolvers, and version numbers: a version word before it, four numbers below 20 or three below 10.
 
     >>> ipv4_public("93.184.216.34", "host 93.184.216.34", 5, 18)
     True
@@ -282,15 +341,19 @@ def ipv4_public(value: str, text: str, start: int, end: int) -> bool:
         return False
     if not ipaddress.IPv4Address(value).is_global or octets[0] >= 224 or len(set(octets)) == 1:
         return False
-    if octets == list(range(octets[0], octets[0] + 4)):
+    if octets == list(range(octets[0], octets[0] + 4)) or sum(o < 10 for o in octets) >= 3:
         return False
     return _VERSION_CONTEXT.search(text[max(0, start - 32) : start]) is None
 
 
 @named_validator("ipv6_public")
 def ipv6_public(value: str, text: str, start: int, end: int) -> bool:
-    """Keep a global unicast IPv6 address of at least four groups; documentation ranges (RFC 3849, RFC 9637) are dropped."""
-    if not _alone(text, start, end, glue=":._-") or text[end : end + 1] == ":" or text[max(0, start - 1) : start] == ":":
+    """Keep a global unicast IPv6 address (RFC 4291); documentation ranges (RFC 3849, RFC 9637) are dropped."""
+    if (
+        not _alone(text, start, end, glue=":._-")
+        or text[end : end + 1] == ":"
+        or text[max(0, start - 1) : start] == ":"
+    ):
         return False
     try:
         address = ipaddress.IPv6Address(value)
@@ -314,5 +377,5 @@ def mac_address(value: str, text: str, start: int, end: int) -> bool:
     octets = [int(part, 16) for part in re2.split("[:-]", value)]
     if not _alone(text, start, end, glue=":._-") or len({c for c in value if c in ":-"}) != 1 or octets[0] & 3:
         return False
-    steps = {(b - a) % 256 for a, b in zip(octets, octets[1:], strict=False)}
+    steps = {(b - a) % 256 for a, b in itertools.pairwise(octets)}
     return octets[:3] != [0, 0, 0x5E] and len(set(octets)) >= 4 and len(steps) > 1

@@ -28,8 +28,8 @@ from governance import errors
 from governance.errors import GovernanceError
 from governance.rules import Rule
 from governance.samples import FINDINGS, ROUTES, STORIES
-from governance.scan.patterns import compile_database
-from governance.scan.scanner import Scanned, Scanner, scannable
+from governance.scan.patterns import compile_database, scannable
+from governance.scan.scanner import Scanned, Scanner
 
 SLICE = 4096  # samples per task
 INLINE = 4 << 20  # bytes of the samples file below which starting processes costs more than it saves

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from governance.scan import words as w
@@ -68,7 +68,7 @@ def get_changes_state(route: Route, text: str, params: Mapping[str, Any]) -> Ite
             yield Hit(*route.locate(start, end))
             return
     handler = w.split_words(route.handler)
-    if len(handler) > 1 and handler[0].text in w.CHANGING & w.CRUD_ONLY and handler[1].text not in _PAST:
+    if len(handler) > 1 and handler[0].text in w.CHANGING & w.CRUD_ONLY:
         yield Hit(route.start, route.end, "handler")
 
 
@@ -86,7 +86,9 @@ def plural_collection(route: Route, text: str, params: Mapping[str, Any]) -> Ite
         if not words or "{" in segment or crud_verb(segments, i) or _is_action(words, "POST"):
             continue
         head = words[-1].text
-        if created and not before_parameter and (head not in w.NOUNS or _after_item(segments, i)):
+        if "by" in (word.text for word in words):
+            continue
+        if created and not before_parameter and (head not in w.CREATED or _after_item(segments, i)):
             continue
         if not _is_singular(head, segments, i):
             continue
@@ -103,9 +105,6 @@ def file_extension(route: Route, text: str, params: Mapping[str, Any]) -> Iterat
     name, dot, extension = segment.rpartition(".")
     if dot and name and extension.lower() in params["extensions"] and segment.lower() not in _allowed(params):
         yield Hit(*route.locate(end - len(extension) - 1, end))
-
-
-_PAST = w._set("ed or")
 
 
 def _allowed(params: Mapping[str, Any]) -> frozenset[str]:
@@ -143,7 +142,7 @@ def crud_verb(segments: Sequence[Segment], i: int) -> str:
         return first
     last = words[-1].text
     before = words[-2].text
-    if last in w.SUFFIX_VERBS and before not in w.UPDATE_ADJECTIVES and before not in ("by", "to", "and"):
+    if last in w.SUFFIX_VERBS and before not in w.UPDATE_ADJECTIVES and before not in ("by", "and"):
         return last
     return w.glued_verb(first, _others(segments, i)) if first not in w.CRUD_OR_NOUN else ""
 
@@ -171,7 +170,7 @@ def _leads(words: Sequence[w.Word]) -> bool:
         return False
     plural = w.is_plural(words[-1].text)
     if first in ("list", "query", "read", "load", "search"):
-        return second.hump or plural
+        return second.hump or plural or words[-1].text in w.NOUNS
     if first == "post":
         return second.hump and not plural
     if first == "new":
@@ -241,6 +240,3 @@ def _is_singular(head: str, segments: Sequence[Segment], i: int) -> bool:
     return not (inner and head in w.ATTRIBUTES) and head not in w.CRUD_OR_NOUN - {"post", "list", "set"}
 
 
-def found_in(path: str, hits: Iterable[Hit]) -> list[str]:
-    """Return the flagged parts of *path*, for reports and tests of bare paths."""
-    return [path[h.start : h.end] for h in hits]

@@ -85,6 +85,8 @@ def normalise_braces(path: Path) -> Path:
             end += 1
         stop = end - (depth == 0)
         name_end = next((k for k in range(m.end(), stop) if text[k] in ":="), stop)
+        if depth == 0 and name_end == stop and m.group() == "{":
+            continue
         out = out + path.cut(done, m.start()) + Path("{") + path.cut(m.end(), name_end) + Path("}")
         done = end
     return out + path.cut(done, len(text)) if done else path

@@ -34,7 +34,7 @@ FRAMEWORKS = (
     Framework("spring", re.compile(r"@[\w.]*Mapping\b"), spring_routes, frozenset({"", "java", "kotlin", "kt"})),
     Framework(
         "plain",
-        re.compile(r"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\b[^\n]*/"),
+        re.compile(r"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\b"),
         plain_routes,
         frozenset({"", "text", "txt", "plaintext", "http", "api", "rest", "markdown", "md"}),
     ),

@@ -14,9 +14,11 @@ _LINE = re.compile(
     re.M,
 )
 _DIRECT = re.compile(r"[\]`*\"”')）]*(?:[ \t]*[:：|][ \t]*|[ \t]+)[`*\"“']*(?=/)")
-_SIGNATURE = re.compile(r"[ \t]+(?P<name>[\w$ -]{0,80}?)[ \t]*\((?P<arguments>[^\n]*?)\)(?P<result>[^\n/]*)[ \t](?=/)")
+_SIGNATURE = re.compile(r"[ \t]+(?P<name>[\w$ -]{0,80}?)[ \t]*\(")
+_AFTER_SIGNATURE = re.compile(r"[ \t](?=/)")
 _PATH = re.compile(r"/(?:<[^<>\s]{0,60}>|\{[^{}\n]{0,60}\}|[^\s`\"'<>{}|,;，。；、（）()“”‘’\\])*")
 _RESULT_TYPE = re.compile(r"(?<=[^/]):[A-Z][\w\[\]]*$")
+_BOLD = re.compile(r"(?<=[^/*])\*+$")
 _REQUEST = re.compile(r"[ \t]+HTTP/\d")
 _PARAGRAPH_CODE = re.compile(
     r"^[ \t]*(?:import [\w.{*]|package [\w.]+;|from [\w.]+ import\b|(?:public|private|protected|static|final|abstract) "
@@ -45,7 +47,7 @@ def plain_routes(text: str, start: int, end: int) -> Iterator[Declaration]:
         if found is None or _REQUEST.match(rest, found.end()):
             continue
         literal = _trim(found.group())
-        if not _is_path(literal, rest[found.end() :]):
+        if found.group().startswith("/*") or not _is_path(literal, rest[found.end() :]):
             continue
         own = Path.at(literal, base + at)
         yield Declaration(m["method"], normalise_parameters(own), base + at, base + at + len(literal), handler)
@@ -57,18 +59,20 @@ def _path_start(rest: str) -> tuple[int, str]:
     if direct:
         return direct.end(), ""
     signature = _SIGNATURE.match(rest)
-    return (signature.end(), signature["name"].strip()) if signature else (-1, "")
+    closed = rest.find(")", signature.end()) if signature else -1
+    path = _AFTER_SIGNATURE.search(rest, closed) if closed > 0 else None
+    return (path.end(), signature["name"].strip()) if signature and path else (-1, "")
 
 
 def _trim(literal: str) -> str:
     """Cut off the query, the result type that the origin's API lines glue on, and punctuation of the sentence."""
     literal = re.split(r"[?#]", literal, maxsplit=1)[0]
     literal = _RESULT_TYPE.sub("", literal)
-    return literal.rstrip("*_.:：!！?？]")
+    return _BOLD.sub("", literal.rstrip(".:：!！?？]")).rstrip(".:")
 
 
 def _is_path(literal: str, after: str) -> bool:
     """Sort out ``GET / POST / PUT``, ``GET /POST`` and ``DELETE /* a comment``."""
-    if not literal or literal.startswith("/*") or literal[1:] in METHODS:
+    if not literal or literal[1:] in METHODS:
         return False
     return not (literal == "/" and re.match(r"[ \t]*(?:[A-Z]{3,}\b|[\w一-鿿]+[ \t]*/)", after))

@@ -31,7 +31,10 @@ _TOKEN = re.compile(
 _INSIDE = re.compile(
     r"""\"{3}[\s\S]*?(?:\"{3}|\Z)|"(?:\\.|[^"\\\n])*"|'(?:\\[^\n]{1,6}?|[^'\\\n])'|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)|[()]"""
 )
+_BLANK = re.compile(r"\s*")
 _BETWEEN = re.compile(r"[\s\w$.<>\[\],?&]{0,400}")
+_MAPPING = re.compile(r"@[\w.]*Mapping\b")
+_OPENING = re.compile(r"\s*\(")
 _CONSTANT = re.compile(r"\bString[ \t]+([A-Za-z_$][\w$]*)[ \t\n]*=[ \t\n]*([^;]{1,500});")
 _CODE_START = re.compile(
     r"^[ \t]*(?:package [\w.]+;|import [\w.*]+|@\w|(?:public|private|protected|abstract|final|static) "
@@ -51,9 +54,8 @@ class _Annotation:
 
 @dataclass(slots=True)
 class _Scope:
-    """A pair of braces; ``kind`` is ``type`` for a class body."""
+    """What a class says for the methods in its braces."""
 
-    kind: str = "block"
     prefixes: list[Path] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
     client: bool = False
@@ -66,9 +68,9 @@ def spring_routes(text: str, start: int, end: int) -> Iterator[Declaration]:
     The whole Java grammar is not used for the whole text: samples are cut off, stand in prose, and lose their class.
     Every annotation's arguments are parsed by tree-sitter; which class it belongs to is known from the braces.
     """
-    first = _CODE_START.search(text, start, end)
+    first = [m.start() for m in (_CODE_START.search(text, start, end), _MAPPING.search(text, start, end)) if m]
     if first:
-        yield from _Reader(text, end).read(first.start())
+        yield from _Reader(text, end).read(min(first))
 
 
 class _Reader:
@@ -77,7 +79,8 @@ class _Reader:
     def __init__(self, text: str, end: int) -> None:
         self.text = text
         self.end = end
-        self.scopes: list[_Scope] = []
+        self.braces: list[bool] = []  # open braces; True for that of a class
+        self.scopes: list[_Scope] = []  # open classes
         self.waiting: list[_Annotation] = []
         self.header: _Scope | None = None
         self.gap = 0  # where the last annotation or comment ended
@@ -89,11 +92,12 @@ class _Reader:
             if m["at"]:
                 at = self._annotation(m)
             elif m["skip"]:
-                self.gap = at if not self.text[self.gap : m.start()].strip() else self.gap
+                if self.waiting and _BLANK.fullmatch(self.text, self.gap, m.start()):
+                    self.gap = at
             elif m["type"]:
                 self._type()
             elif m["mark"]:
-                yield from self._mark(m["mark"])
+                self._mark(m["mark"])
             elif self.waiting and _BETWEEN.fullmatch(self.text, self.gap, m.start()):
                 yield from self._emit(m["call"])
                 self.waiting = []
@@ -106,7 +110,7 @@ class _Reader:
         if name == "interface":  # an annotation type: what stands before it declares no route
             self.waiting = []
             return at
-        opening = re.compile(r"\s*\(").match(self.text, at, self.end)
+        opening = _OPENING.match(self.text, at, self.end)
         arguments = (at, at)
         if opening:
             arguments = (opening.end() - 1, _closing(self.text, opening.end(), self.end))
@@ -115,12 +119,13 @@ class _Reader:
             found = _Annotation(name, m.start(), at, [], [VERBS[name]] if name in VERBS else [])
             if name not in CLIENTS and 0 < arguments[1] - arguments[0] <= MAX_ARGUMENTS:
                 self._arguments(found, *arguments)
-            self.waiting.append(found)
+            if found.paths or not opening or self.text[at - 1] == ")":  # else cut off inside its arguments
+                self.waiting.append(found)
         self.gap = at
         return at
 
     def _type(self) -> None:
-        header = _Scope("type")
+        header = _Scope()
         for annotation in self.waiting:
             header.client = header.client or annotation.name in CLIENTS
             if annotation.name == "RequestMapping":
@@ -128,21 +133,22 @@ class _Reader:
                 header.methods = annotation.methods
         self.header, self.waiting = header, []
 
-    def _mark(self, mark: str) -> Iterator[Declaration]:
+    def _mark(self, mark: str) -> None:
         if mark == "{":
-            self.scopes.append(self.header or _Scope())
+            self.braces.append(self.header is not None)
+            if self.header is not None:
+                self.scopes.append(self.header)
             self.header = None
-        elif mark == "}" and self.scopes:
+        elif mark == "}" and self.braces and self.braces.pop():
             self.scopes.pop()
         self.waiting = []
-        return iter(())
 
     def _emit(self, handler: str) -> Iterator[Declaration]:
-        scope = next((s for s in reversed(self.scopes) if s.kind == "type"), _Scope())
+        scope = self.scopes[-1] if self.scopes else _Scope()
         if scope.client or any(a.name in CLIENTS for a in self.waiting):
             return
         for a in self.waiting:
-            if not handler and a.name == "RequestMapping" and not a.methods and not self.scopes:
+            if not handler and a.name == "RequestMapping" and not a.methods and not self.braces:
                 continue  # cut off before its class or method
             methods = a.methods or scope.methods or ["ANY"]
             for own, start, end in a.paths or [(Path(), a.start, a.end)]:

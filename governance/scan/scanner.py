@@ -14,7 +14,7 @@ from governance.rules import Rule, fingerprint
 from governance.samples import FINDINGS, ROLES, ROUTES, STORIES, Text
 from governance.scan import queries
 from governance.scan.checks import CANDIDATES
-from governance.scan.patterns import TEXT_FIELDS, TRIGGERS, compile_rule, load_patterns
+from governance.scan.patterns import TEXT_FIELDS, TRIGGERS, compile_rule, load_patterns, scannable
 from governance.scan.registry import find_check, find_validator
 from governance.scan.routes import extract_routes
 from governance.scan.stories import extract_stories
@@ -258,11 +258,6 @@ class Scanner:
     def _preference(self, found: Found) -> tuple[int, int, int, str, str]:
         rule = self._matchers[found.rule].rule
         return -rule.specificity, found.start - found.end, found.start, rule.rule_id, found.detail
-
-
-def scannable(rules: Iterable[Rule]) -> list[Rule]:
-    """Return the rules that read samples, in the order that gives them their slots."""
-    return sorted((r for r in rules if r.kind != "sql"), key=lambda r: r.rule_id)
 
 
 def _admits(field: str, role: int) -> bool:

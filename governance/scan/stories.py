@@ -75,6 +75,11 @@ class _Draft:
     def empty(self) -> bool:
         return not (self.title or self.role or self.goal or self.criteria)
 
+    def announces(self, other: _Draft) -> bool:
+        """True if this is a line like ``1. As a user, I want …`` above the story that says the same at length."""
+        same = self.role == other.role and self.goal.rstrip("。.") == other.goal.rstrip("。.")
+        return bool(self.role) and same and not self.criteria
+
     def story(self) -> Story | None:
         """Return the story, or None if what was read is none: prose with a stray keyword."""
         criteria = [c for c in self.criteria if c.headed or {"given", "when", "then"} <= {s.kind for s in c.steps}]
@@ -111,6 +116,8 @@ class _Reader:
     def close(self) -> None:
         """End the open story."""
         if self.open is not None:
+            if self.stories and self.stories[-1].announces(self.open):
+                self.stories.pop()
             self.stories.append(self.open)
         self.open, self.listing, self.last = None, False, ""
 
@@ -148,8 +155,8 @@ class _Reader:
                 self.open.tongues.add(line.tongue)
 
     def _header(self, line: Line) -> None:
-        if self.open is None or not (self.open.headed and self.open.empty):
-            self._start(line, headed=True)
+        if self.open is None or not self.open.empty or not self.open.headed:
+            self._start(line, headed=not line.weak)
         assert self.open is not None
         self.open.title = line.body
         self._touch(line)
@@ -194,12 +201,12 @@ class _Reader:
             self._start(line)
         assert self.open is not None
         criteria = self.open.criteria
-        if self.listing and line.number is not None:
+        if self.listing and line.number is not None and not self._continues(line):
             criteria.append(_Criterion("", line.start, line.end, line.number))
             self.last = ""
         elif not criteria or (
             not criteria[-1].headed and line.steps[0][0] == "given" and "then" in {s.kind for s in criteria[-1].steps}
-        ):
+        ):  # steps without a heading: a Given after a Then begins the next criterion
             criteria.append(_Criterion("", line.start, line.end, headed=False))
             self.last = ""
         for kind, body, start, end in line.steps:
@@ -208,6 +215,13 @@ class _Reader:
             criteria[-1].steps.append(Step(actual, body, start, end))
         criteria[-1].end = line.end
         self._touch(line)
+
+    def _continues(self, line: Line) -> bool:
+        """True if a numbered step belongs to the item before: ``1. Given``, ``2. When``, ``3. Then`` are one."""
+        criteria = self.open.criteria if self.open else []
+        if not criteria or criteria[-1].title:
+            return False
+        return line.steps[0][0] not in {"given", *(s.kind for s in criteria[-1].steps)}
 
     def _plain(self, line: Line) -> None:
         """A line without a keyword: an item of a list of criteria, or the text that a bare heading waits for."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 MAX_LINE = 4_000  # characters of a line that are looked at; no story has a longer one
 
-_NUMBER = r"(?P<{0}>\d{{1,3}})"
 _DECORATION = re.compile(
     r"(?P<space>[ \t　>|]*)(?P<mark>(?:#{1,6}[ \t]+|h[1-6]\.[ \t]+|[-*+•·●○▪–—][ \t]+|\[[ xX]\][ \t]+|(?P<item>\d{1,3})[.)、．][ \t]*"
     r"|[（(](?P<item2>\d{1,3})[)）][ \t]*)*)(?P<bold>[*_`]{0,3})"
 )
 _HEADER = re.compile(
-    r"(?:(?P<zh>用户故事|使用者故事|故事卡?|[^\s:：，。]{0,30}故事)|(?i:(?P<en>(?:agile )?user story|story)))[ \t]*"
+    r"(?:(?P<zh>用户故事|使用者故事)|(?i:(?P<en>(?:agile )?user story))"
+    r"|(?P<weak>[^\s:：，。]{0,30}故事卡?|功能|(?i:story|feature))(?=[ \t]*[#\d:：]))[ \t]*"
     r"(?:[#(（]?\d{1,3}[)）]?)?[ \t*_`]*(?:[:：][ \t]*|(?P<end>$)|[-–—.、][ \t]+)(?P<body>.*)"
 )
 _ROLE = re.compile(
@@ -66,7 +66,7 @@ class Line:
     ``kind`` is one of header, role, goal, benefit, section, criterion, step, plain; ``body`` what follows the keyword,
     ``text`` all of it; ``number`` that of the heading or list item; ``item`` true for a list item; ``steps`` the
     ``(kind, body, start, end)`` of a step line, kind ``and`` where the line continues the one before; ``role`` a role
-    that is glued to a header. ``tongue`` is the language of its keyword.
+    that is glued to a header; ``weak`` for a header that prose has as well (``Feature:``). ``tongue`` is the language of its keyword.
     """
 
     kind: str
@@ -80,6 +80,7 @@ class Line:
     han: bool = False
     steps: tuple[tuple[str, str, int, int], ...] = ()
     role: str = ""
+    weak: bool = False
 
 
 def lines_of(text: str) -> Iterator[Line]:
@@ -107,18 +108,19 @@ def _classify(text: str, start: int, number: int | None, item: bool) -> Line:
         return Line("criterion", text, body, start, end, int(found) if found else number, item, tongue, han)
     if m := _STEP.match(text):
         return Line("step", text, "", start, end, number, item, "zh" if m["zh"] else "en", han, _steps(text, start))
-    if m := _HEADER.match(text):
-        body, role = m["body"].strip(_EDGE), ""
-        glued = _GLUED_ROLE.search(body)
-        if glued:
-            body, role = body[: glued.start()].strip(_EDGE + "，,"), body[glued.start() :]
-        return Line("header", text, body, start, end, None, item, "zh" if m["zh"] else "en", han, (), role)
     if m := _ROLE.match(text):
         return Line("role", text, text, start, end, number, item, "zh" if m["zh"] else "en", han)
     if m := _GOAL.match(text):
         return Line("goal", text, text[m.end() :].strip(_EDGE), start, end, number, item, "zh" if han else "en", han)
     if m := _BENEFIT.match(text):
         return Line("benefit", text, text[m.end() :].strip(_EDGE), start, end, number, item, "zh" if han else "en", han)
+    if m := _HEADER.match(text):
+        body, role = m["body"].strip(_EDGE), ""
+        glued = _GLUED_ROLE.search(body)
+        if glued:
+            body, role = body[: glued.start()].strip(_EDGE + "，,"), body[glued.start() :]
+        tongue = "zh" if _HAN.search(m[0][: m.start("body")]) else "en"
+        return Line("header", text, body, start, end, None, item, tongue, han, (), role, m["weak"] is not None)
     return Line("plain", text, text.strip(_EDGE), start, end, number, item, "", han)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
 import math
 from collections import Counter
@@ -20,23 +21,32 @@ import re2
 
 from governance.scan.registry import named_validator
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 MASKS = frozenset("xX*1.•#_-")
 """Characters that people, and ``scrub``, write in place of a secret."""
 
 # Words of which documentation makes its placeholders. A value is a placeholder only if nothing else is in it.
-_WORDS = (
-    "an? add any api access account admin? app apply auth bar basic baz bearer but change changed change[_-]?it changeme client code "
-    "confirm credentials? current data database db default demo digest do dummy empty enter env example fake false fill "
-    "fixme foo for from generated? get goes hash hashed hello here hidden hint if in input insert invalid is it key "
-    "label like login masked me missing mock my mysql name new nil no none nope not null old omitted optional or "
-    "our pass passcode passphrase passw?o?r?d passwd password password[12]? passwords pgp placeholder plain private "
-    "provide put pw pwd real redacted replace required reset sample secret secrets set some something ssh string "
-    "strong sup?er tbd temp test tested testing text that the this to todo token tokens true type undefined unknown "
-    "unset update use user username valid value wrong x+ y+ z+ your yours"
-).split()
+_WORDS = sorted(
+    _words(
+        """
+    an? add any api access account admin? app apply auth bar basic baz bearer but change changed change[_-]?it
+    changeme client code confirm credentials? current data database db default demo digest do dummy empty enter
+    env example fake false fill fixme foo for from generated? get goes hash hashed hello here hidden hint if in
+    input insert invalid is it key label like login masked me missing mock my mysql name new nil no none nope not
+    null old omitted optional or our pass passcode passphrase passw?o?r?d passwd password password[12]? passwords
+    pgp placeholder plain private provide put pw pwd real redacted replace required reset sample secret secrets
+    set some something ssh string strong sup?er tbd temp test tested testing text that the this to todo token
+    tokens true type undefined unknown unset update use user username valid value wrong x+ y+ z+ your yours
+    """
+    )
+)
 _PLACEHOLDER = re2.compile(rf"(?i)[<\[{{(]*(?:(?:{'|'.join(_WORDS)})[\s_.:!?*-]*)+[>\]}})]*")
 
-# `name` alone, `a.b`, `a[b]`, `f(x)`, `$NAME`, `${x}`, `#{x}`, `{{ x }}`, `%s`, `%(x)s`, `<x>`, `@x@`: the value stands elsewhere.
+# `$NAME`, `${x}`, `#{x}`, `{{ x }}`, `%s`, `%(x)s`, `<x>`, `@x@`, `os.getenv(x)`: the value stands elsewhere.
 _REFERENCE = re2.compile(
     "(?s)"
     + "|".join(
@@ -61,13 +71,20 @@ _IDENTIFIER_WITH_PASSWORD = re2.compile(
     r"(?i)[A-Za-z][A-Za-z]*(?:[-_. /:]+[A-Za-z]*)+|[a-z]+(?:[A-Z][a-z]+)*(?:Password|Passwd|Pwd|Secret|Token|Key)s?"
 )
 _PASSWORD_WORD = re2.compile(r"(?i)pass|pwd|secret|token|credential|key|auth")
-_PATH = re2.compile(r"(?:[A-Za-z]:)?[.~]?(?:[/\\][\w.@-]+){2,}[/\\]?|[a-z][a-z0-9+.-]*://\S*|[\w/.-]+\.(?:txt|pem|key|json|ya?ml|xml|conf|cfg|ini|env|html?|php|jsp|py|js|java|go|rb)")
+_PATH = re2.compile(
+    r"[A-Za-z]:(?:[/\\]+[\w.@-]+)+|[.~]{0,2}(?:/[\w.@-]+){2,}/?|[a-z][a-z0-9+.-]*://\S*|"
+    r"[\w/.-]+\.(?:txt|pem|key|json|ya?ml|xml|conf|cfg|ini|env|html?|php|jsp|py|js|java|go|rb)"
+)
 _TYPE = re2.compile(
     r"(?i)(?:str|string|text|char|varchar|bytes?|bytearray|secretstr|any|int|integer|number|object|bool|boolean|optional|"
-    r"void|nonnull|nullable|final|const|charsequence|json|array|list|dict|map)(?:[\[(<|?].*|;)?"
+    r"void|nonnull|nullable|final|const|charsequence|json|array|list|dict|map|required|sometimes|confirmed)(?:[\[(<|?].*|;)?"
 )
 # Passwords that a product or an image is shipped with; single words, so only this list tells them from identifiers.
-DEFAULT_PASSWORDS = frozenset("root toor admin guest postgres oracle tiger scott manager system nacos sentinel sa minio minioadmin raspberry".split())
+DEFAULT_PASSWORDS = _words(
+    """
+    root toor admin guest postgres tiger nacos sentinel minioadmin raspberry
+    """
+)
 _ESCAPE = re2.compile(r"\\.|\s")
 
 
@@ -117,7 +134,7 @@ def entropy(value: str) -> float:
 
 def _is_sequence(value: str) -> bool:
     """True if most neighbours follow each other (``abcdef``, ``0123456789``), as in keys made up for a document."""
-    steps = sum(ord(b) - ord(a) in {0, 1} for a, b in zip(value, value[1:], strict=False))
+    steps = sum(ord(b) - ord(a) in {0, 1} for a, b in itertools.pairwise(value))
     return len(value) >= 8 and steps >= 0.6 * (len(value) - 1)
 
 
@@ -192,7 +209,7 @@ def private_key(value: str, text: str, start: int, end: int) -> bool:
     return len(body) >= 40 and len(set(body)) >= 12 and not _is_sequence(body)
 
 
-_CLASSES = (str.islower, str.isupper, str.isdigit)
+_LINE_ENDS = re2.compile(r"(?:\\[nrt])+$")
 
 
 def _is_prose(value: str) -> bool:
@@ -205,6 +222,7 @@ def _is_prose(value: str) -> bool:
 
 
 def _is_password(value: str) -> bool:
+    value = _LINE_ENDS.sub("", value)
     return (
         4 <= len(value) <= 128
         and not any(c.isspace() for c in value)
@@ -244,7 +262,10 @@ def _name_says_otherwise(text: str, start: int) -> bool:
     return _OTHER_NAME.search(text[max(0, start - 40) : start]) is not None
 
 
-_CODE = re2.compile(r"[\w.]*[A-Za-z_]\w*(?:\(.*|\[.*)|\w+(?:\.\w+)+|.*(?:->|::|=>| [|?] ).*|[\[{(].*|.*[;,{(\[]|[rbfu]?['\"].*|[-+|>&*!].?")
+_CODE = re2.compile(
+    r"[\w.]*[A-Za-z_]\w*(?:\(.*|\[.*)|\w+(?:\.\w+)+|.*(?:->|::|=>| [|?] ).*|[\[{(].*|.*[;,{(\[]|"
+    r"[rbfu]?['\"].*|[-+|>&*!].?"
+)
 _SNAKE = re2.compile(r"_*[a-z]+\d?(?:_[a-z0-9]+)*|[a-z]+(?:[A-Z][a-z]+)+\d?|[A-Z][A-Z_]+\d?")
 _ENV_KEY = re2.compile(r"(?:^|\n)\s*(?:export |set |ENV |ARG |- )?(?:[A-Z][A-Z0-9_]*|[a-z][\w-]*(?:\.[\w-]+)+)=$")
 
@@ -268,7 +289,7 @@ def password_config(value: str, text: str, start: int, end: int) -> bool:
         return len(value) >= 6 or _is_env(text, start)
     if _is_env(text, start):
         return True
-    return _is_mixed(value) and not _SNAKE.fullmatch(value)
+    return value in DEFAULT_PASSWORDS or (_is_mixed(value) and not _SNAKE.fullmatch(value))
 
 
 def _is_env(text: str, start: int) -> bool:
@@ -283,7 +304,7 @@ def password_mixed(value: str, text: str, start: int, end: int) -> bool:
 
 @named_validator("password_chinese")
 def password_chinese(value: str, text: str, start: int, end: int) -> bool:
-    """Keep the value after the Chinese words for password; what stands there may also be a type, a name or a sentence."""
+    """Keep the value after the Chinese words for password; there may also stand a type or a sentence."""
     return password_config(value, text, start, end) or (value.isdigit() and _is_password(value))
 
 
@@ -293,8 +314,10 @@ def password_plain(value: str, text: str, start: int, end: int) -> bool:
     return _is_password(value)
 
 
-_HEX_DIGEST = re2.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
-_DIGEST_CONTEXT = re2.compile(r"(?i)sha\d*|md5|hash|digest|checksum|integrity|etag|commit|public|fingerprint|nonce|uuid|guid")
+_HEX_DIGEST = re2.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
+_DIGEST_CONTEXT = re2.compile(
+    r"(?i)sha\d*|md5|hash|digest|checksum|integrity|etag|commit|public|fingerprint|nonce|uuid|guid"
+)
 _UUID = re2.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -361,4 +384,6 @@ def url_credentials(value: str, text: str, start: int, end: int) -> bool:
         return False
     user = re2.search(r"//([^/\s:@]*):$", text[max(0, start - 80) : start])
     name = user.group(1).lower() if user else ""
-    return len(value) >= 3 and not value.startswith(":") and value.lower() != name or value.lower() in DEFAULT_PASSWORDS
+    if value.lower() in DEFAULT_PASSWORDS:
+        return True
+    return len(value) >= 3 and not value.startswith(":") and value.lower() != name

@@ -68,16 +68,17 @@ ACTIONS = _set(
 
 _COMPOUNDS = {
     "add": "on ons in ins up",
+    "insert": "order orders",
     "get": "started away together",
     "update": "center centre manager channel channels server servers policy policies frequency interval notes stream",
     "save": "point points game games file files state states slot slots",
     "edit": "mode session sessions rights distance lock locks suggestion suggestions",
     "delete": "marker markers",
     "find": "my",
-    "list": "item items price prices entry entries view views setting settings type types owner owners",
-    "query": "param params parameter parameters string strings result results plan plans builder language engine job"
+    "list": "page pages box boxes id ids name names item items price prices entry entries view views setting settings type types owner owners",
+    "query": "set sets param params parameter parameters string strings result results plan plans builder language engine job"
     " jobs execution executions statistic statistics stats type types template templates id insight insights cache",
-    "read": "replica replicas model models only receipt receipts status access list lists me time state states marker"
+    "read": "id ids page pages replica replicas model models only receipt receipts status access list lists me time state states marker"
     " markers rate position later",
     "load": "balancer balancers balancing test tests testing average averages factor factors profile profiles time"
     " times status level levels curve curves list lists board boards",
@@ -91,7 +92,7 @@ _COMPOUNDS = {
     "post": "code codes office offices id type types tag tags category categories status meta detail details info data"
     " image list page card cards box boxes man doc production processing mortem mortems author history",
     "select": "option options box boxes",
-    "search": "result results history engine engines term terms query queries suggestion suggestions index indexes"
+    "search": "page pages box boxes id ids result results history engine engines term terms query queries suggestion suggestions index indexes"
     " indices filter filters criteria setting settings service services",
     "refresh": "token tokens rate rates interval",
     "export": "job jobs task tasks file files format formats template templates config configuration",
@@ -135,7 +136,7 @@ SUFFIX_VERBS = _set("create add insert save get fetch retrieve update edit modif
 
 UPDATE_ADJECTIVES = _set(
     "last latest next recent auto software firmware system status security price app application version live daily"
-    " weekly market news product order project quick instant pre post value"
+    " weekly market news quick instant pre post value"
 )
 """Words after which ``update``, ``save`` or ``add`` at the end is a noun: ``last-update``."""
 
@@ -180,8 +181,19 @@ NOUNS = _set(
 )
 """Nouns that name resources in APIs, singular."""
 
+CREATED = NOUNS - _set(
+    "book box buy call catalog chat city color column comment condition content data database date day email exam feature"
+    " feed field file filter form history home host id image info information key keyword language level list loan location"
+    " log login mail map match media message metadata model month name network offer operation page param part password"
+    " phone photo picture plan point poll position post price profile program query question queue quiz rating record"
+    " report result review role route rule sale schedule score search season sensor session set setting shift ship shop"
+    " show site source space stage status step stock store story style table tag target task test text time timer title"
+    " token tool topic track trade train transfer type unit upload url value video view vote voucher wallet word year zone"
+) | _set("book comment image message photo picture post question record report review role rule story tag task")
+"""Nouns that POST creates a member of: ``POST /user``. Left out is what is also a verb (``filter``) or one per owner."""
+
 _NEVER_GLUED = {
-    "create": "s d r rs ur",
+    "create": "s d r rs ur urs",
     "delete": "s d r rs rious",
     "update": "s d r rs",
     "remove": "s d r rs",
@@ -190,7 +202,7 @@ _NEVER_GLUED = {
     "modify": "ing",
     "destroy": "s ed er ers ing",
     "fetch": "es ed er ers ing",
-    "get": "s away aways ter ters ting table up ups ty text it ting-started tysburg afe",
+    "get": "s away aways ter ters ting table up ups ty text it tysburg afe around along",
     "find": "s er ers ing ings able out",
     "upsert": "s ed ing er",
 }
@@ -213,8 +225,8 @@ UNCOUNTABLE = _set(
     "equipment info information metadata data media feedback software hardware staff inventory traffic weather content"
     " history auth authentication authorization health status config configuration evidence knowledge music money cash"
     " stock food water luggage mail research progress work homework advice analytics geo security access billing"
-    " search login logout me self my current latest healthcheck ping info version docs help about cart profile session"
-    " dashboard home wallet account-info overview summary swagger callback webhook token oauth cache storage schema"
+    " search login logout register signup me self my current latest healthcheck ping info version docs help about cart profile session"
+    " dashboard home wallet account-info overview summary swagger callback webhook token oauth cache storage schema uptime downtime openapi location phone email avatar"
     " graph grid calendar inbox outbox trash archive feed timeline sitemap static public private internal blog shop"
     " forum chat wiki admin settings by"
 )
@@ -276,7 +288,7 @@ def glued_verb(word: str, others: frozenset[str] = frozenset()) -> str:
         if word.startswith(verb):
             rest = word[len(verb) :]
             if rest in COMPOUNDS.get(verb, ()):
-                continue
+                return ""
             for determiner in ("all", "by", "my", "new"):
                 if rest.startswith(determiner) and (rest == determiner or singular(rest[len(determiner) :]) in NOUNS):
                     return verb

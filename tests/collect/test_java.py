@@ -153,6 +153,13 @@ def test_broken_methods_are_counted() -> None:
     assert not any("1 +" in m.output for m in found)
 
 
+def test_a_broken_header_gives_nothing() -> None:
+    """Where the header of a class has a syntax error, every sample would have it, so there is none."""
+    found, skipped = methods("class A extends { int a() { return 1; } }")
+    assert found == []
+    assert skipped["syntax-error"] == 1
+
+
 def test_a_class_cut_short_gives_nothing() -> None:
     """A class without its end gives no sample, because its last line would be wrong."""
     found, skipped = methods("class A { int a() { return 1; } int b() { return 2; }")

@@ -43,6 +43,7 @@ def folders(files: dict[str, str]) -> dict[str, str | None]:
         ("Eclipse Public License - v 2.0", "EPL-2.0"),
         ("PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2", "PSF-2.0"),
         ("This is free and unencumbered software released into the public domain.", "Unlicense"),
+        (f"{BSD}\nBundled:\n{MIT}\n{GPL}", "BSD-2-Clause AND GPL-3.0-only AND MIT"),
         ("You may look at these files on some days.", None),
         ("", None),
     ],
@@ -134,9 +135,13 @@ def test_installed_distributions() -> None:
         "a-1.dist-info/RECORD": "a/__init__.py,,\nshared/x.py,,\n../../bin/a,,\n",
         "b-1.dist-info/METADATA": "Name: b\nClassifier: License :: OSI Approved :: Apache Software License\n",
         "b-1.dist-info/RECORD": "b/__init__.py,,\nshared/y.py,,\n",
+        "c-1.dist-info/METADATA": "Name: c\nLicense: BSD\n",
+        "c-1.dist-info/RECORD": "c.py,,\nc-1.dist-info/METADATA,,\n",
+        "c-1.dist-info/licenses/LICENSE": BSD,
     }
     found = installed_licences([Entry(name, 1) for name in files], lambda entry: files[entry.path].encode())
     assert nearest_licence("a/deep/x.py", found) == "MIT"
     assert nearest_licence("b/x.py", found) == "Apache-2.0"
     assert nearest_licence("shared/x.py", found) is None
-    assert ".." not in found
+    assert nearest_licence("c.py", found) == "BSD-2-Clause"
+    assert set(found) == {"a", "b", "c.py", "shared"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import multiprocessing
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,31 @@ def test_links_and_submodules_are_counted(tmp_path: Path) -> None:
     found, account = records(tmp_path / "r")
     assert [r["path"] for r in found] == ["a.py"]
     assert account.skipped == {"symlink": 1, "submodule": 1, "vendored": 1}
+
+
+def test_missing_objects_are_counted(tmp_path: Path) -> None:
+    """A repository that lacks objects, as a partial clone does, gives what it has and counts the rest."""
+    repository = pygit2.init_repository(str(tmp_path / "r"), initial_head="main")
+    commit(repository, {"a.py": "def one(): pass\n", "b.py": "def two(): pass\n", "c/d.py": "def three(): pass\n"})
+    tree = repository[repository.head.target].tree
+    for item in (tree["b.py"], tree["c"]):
+        oid = str(item.id)
+        (tmp_path / "r" / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+    found, account = records(tmp_path / "r")
+    assert [r["path"] for r in found] == ["a.py"]
+    assert account.skipped == {"unreadable": 2}
+
+
+def test_an_iterator_closed_early_ends_its_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops reading early leaves no process behind."""
+    put(tmp_path, {f"m{i:03}.py": "def f(): pass\n" for i in range(200)})
+    monkeypatch.setattr(collect, "INLINE_BYTES", 0)
+    monkeypatch.setattr(collect, "CHUNK_BYTES", 100)
+    iterator = collect_repositories([tmp_path], task="code", processes=2)
+    next(iterator)
+    assert isinstance(iterator, Generator)
+    iterator.close()
+    assert multiprocessing.active_children() == []
 
 
 def test_every_encoding_and_line_end(tmp_path: Path) -> None:

@@ -11,10 +11,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from governance.collect.files import Collected
 from governance.collect.repository import Task, collect_repositories
+from governance.dedup.cluster import cluster_duplicates
+from governance.rules import load_rules
+from governance.samples import PROVENANCE, SAMPLES, sample_id
+from governance.scan.scanner import Scanner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -119,6 +125,55 @@ def test_every_file_of_the_table_is_there() -> None:
         if path.is_file() and re.search(r"\{[a-z0-9_]+\*\d+\}", path.read_text("utf-8"))
     }
     assert planted <= named
+
+
+def test_every_planted_mistake_is_found(shop: Path) -> None:
+    """Every row of the table that names a rule is true, and what the table calls clean has no error."""
+    text = (EXAMPLES / "README.md").read_text("utf-8")
+    planted = set(re.findall(r"^\| `([^`]+)` \|.*\| `([a-z]+/[a-z0-9-]+)` \|$", text, re.MULTILINE))
+    assert len(planted) >= 25
+    scanner = Scanner(load_rules(), b"a key for the tests of the examples")
+    tasks: tuple[Task, ...] = ("code", "test", "story")
+    samples = [record for task in tasks for record in collect(shop, task)[0]]
+    findings = scanner.scan(as_batch(samples)).findings
+    found = {
+        (samples[n]["path"], rule)
+        for n, rule in zip(*(findings.column(c).to_pylist() for c in ("n", "rule")), strict=True)
+    }
+    assert planted <= found
+    clean = {"order/OrderController.java", "product/ProductController.java", "stock.py", "search.feature"}
+    errors = {r.rule_id for r in load_rules() if r.severity == "error"}
+    spoilt = {path for path, rule in found if rule in errors and path.endswith(tuple(clean))}
+    assert not spoilt
+
+
+def test_planted_duplicates_are_found(shop: Path, tmp_path: Path) -> None:
+    """Every row of the table that names a gate of duplicates is true: a sample of that file has its copy."""
+    text = (EXAMPLES / "README.md").read_text("utf-8")
+    planted = set(re.findall(r"^\| `([^`]+)` \|.*\| \*(exact|near)-duplicates\* \|$", text, re.MULTILINE))
+    assert len(planted) == 4
+    found: set[tuple[str, str]] = set()
+    tasks: tuple[Task, ...] = ("code", "story")
+    for task in tasks:
+        samples, _ = collect(shop, task)
+        file = tmp_path / f"{task}.arrow"
+        with pa.ipc.new_file(str(file), SAMPLES) as writer:
+            writer.write_batch(as_batch(samples))
+        with duckdb.connect() as connection:
+            table = cluster_duplicates(file, connection, work=tmp_path).table
+        for n, kept, kind in zip(*(table.column(c).to_pylist() for c in ("n", "kept_row", "kind")), strict=True):
+            found |= {(samples[n]["path"], kind), (samples[kept]["path"], kind)}
+    assert planted <= found
+
+
+def as_batch(records: list[dict[str, Any]]) -> pa.RecordBatch:
+    rows = []
+    for n, record in enumerate(records):
+        texts = [{"field": f, "role": f, "text": record[f]} for f in ("instruction", "input", "output")]
+        row = {"n": n, "file": "shop", "row": n, "shape": "alpaca", "record": "{}", "texts": texts}
+        row["sample_id"] = sample_id((text["role"], text["text"]) for text in texts)
+        rows.append(row | {name: record[name] for name in PROVENANCE})
+    return pa.RecordBatch.from_pylist(rows, schema=SAMPLES)
 
 
 def test_every_template_is_filled(shop: Path) -> None:

@@ -15,6 +15,7 @@ from dedup_reference import Reference, Texts, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from governance.dedup import cluster
 from governance.dedup.cluster import Duplicates, cluster_duplicates
 from governance.errors import UsageError
 from governance.samples import DUPLICATES
@@ -68,6 +69,28 @@ def planted(seed: int, families: int = 12, copies: int = 8) -> list[Texts]:
     out += rng.choices(out, k=10)
     rng.shuffle(out)
     return out
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize(("seed", "hot"), [(0, 1), (0, 3), (1, 1), (2, 4), (3, 2)])
+def test_hot_shingles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, hot: int, threshold: float) -> None:
+    """
+    From how many prefixes on a shingle is left out of the join changes no decision; at 1 nothing is joined.
+    """
+    monkeypatch.setattr(cluster, "HOT", hot)
+    samples = planted(seed)
+    assert decisions(run(tmp_path, samples, threshold)) == expected(Reference(samples), threshold)
+
+
+def test_many_copies_cost_one_comparison_each(tmp_path: Path) -> None:
+    """
+    2,000 samples that are all near-duplicates of each other take about 2,000 comparisons, not 2,000,000.
+    """
+    header = " ".join(f"licence{k}" for k in range(200))
+    samples: list[Texts] = [[("output", f"{header} " + " ".join(f"b{k}x{m}" for m in range(20)))] for k in range(2000)]
+    found = run(tmp_path, samples)
+    assert (found.table.num_rows, found.clusters, found.largest) == (1999, 1, 2000)
+    assert 1999 <= found.candidates < 10_000
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
@@ -272,6 +295,30 @@ def test_leaves_nothing_behind(tmp_path: Path) -> None:
         cluster_duplicates(path, con, work=tmp_path)
         assert con.execute("select count(*) from duckdb_views() where not internal").fetchone() == (0,)
         assert con.execute("show all tables").fetchall() == []
+
+
+def test_small_memory(tmp_path: Path) -> None:
+    """
+    A limit of 64 MiB for the join changes nothing, and the connection has its own settings back afterwards.
+    """
+    samples = planted(3)
+    path = write(tmp_path / "samples.arrow", samples)
+    ask = "select current_setting('memory_limit'), current_setting('temp_directory')"
+    with duckdb.connect() as con:
+        settings_before = con.execute(ask).fetchall()
+        found = cluster_duplicates(path, con, work=tmp_path, memory_limit=64 << 20)
+        assert con.execute(ask).fetchall() == settings_before
+    assert found == run(tmp_path, samples)
+
+
+def test_locked_connection(tmp_path: Path) -> None:
+    """
+    A connection without external access whose configuration is locked will do.
+    """
+    path = write(tmp_path / "samples.arrow", planted(3))
+    with duckdb.connect(config={"enable_external_access": "false"}) as con:
+        con.execute("set lock_configuration = true")
+        assert cluster_duplicates(path, con, work=tmp_path, memory_limit=64 << 20).table.num_rows > 0
 
 
 def test_sliced_file(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from gate_tables import TEXTS, Tables
 
-from governance.errors import GovernanceError, PipelineError
+from governance.errors import GovernanceError, PipelineError, WorkspaceError
 from governance.gate import expectations as module
-from governance.gate.expectations import ALLOWED, record_gates, run_expectations
+from governance.gate.expectations import ALLOWED, record_gates, run_expectations, start_import
 from governance.gate.judge import ERROR, FAILED, PASSED, WAIVED, GateResult, judge_gate
 from governance.settings import Expectation, GateSpec
 
@@ -75,6 +75,10 @@ def test_record_agrees_with_every_status(
     for page in pages:
         assert not re.search(r"""<script|<link|<img|(?:src|href|action)\s*=\s*["']?(?:https?:)?//""", page)
         assert str(tmp_path) not in page
+    index = (out / "index.html").read_text("utf-8")
+    links = re.findall(r'href="([^"]+)"', index)
+    assert len(links) == 2
+    assert all((out / link).is_file() for link in links)
     shown = html.unescape(" ".join(pages))
     assert all(re.sub(r"[^\w .:/-]", "_", r.gate) in shown for r in results)
     assert "<b>" not in " ".join(pages)
@@ -93,6 +97,19 @@ def test_record_disagrees_with_a_false_status(tmp_path: Path) -> None:
     lines = record_gates(results, tmp_path, "run-2")
     assert [line.split(":")[0] for line in lines] == ["said-passed", "said-failed", "nothing-checked", "no-value"]
     assert lines[0] == "said-passed: the status is PASSED, Great Expectations says not met"
+
+
+def test_a_folder_that_cannot_be_written(results: list[GateResult], tmp_path: Path) -> None:
+    """A record that cannot be written is an error of the workspace, not a verdict."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="the record cannot be written: Not a directory"):
+        record_gates(results, tmp_path / "file" / "gx", "run-4")
+
+
+def test_the_import_can_start_early() -> None:
+    """A thread imports the library while other work goes on."""
+    start_import().join(60)
+    assert "great_expectations" in sys.modules
 
 
 def test_an_empty_record_is_a_disagreement(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ SOUND: dict[str, Any] = {
     ],
 )
 def test_status(spec: GateSpec, measured: Any, status: str, value: float | None) -> None:
-    """A number within the limit passes; over it fails or warns; no number, no data or an impossible number does not pass."""
+    """Within the limit passes, over it fails or warns; no number, no data or an impossible number does not pass."""
     result = judge_gate("g", spec, measured)
     assert (result.status, result.value) == (status, value)
 
@@ -87,7 +87,7 @@ def test_a_limit_that_is_nan_is_never_met() -> None:
     unit=st.sampled_from(["rate", "count"]),
 )
 def test_passed_means_measured_and_within(checked: int, failed: int, limit: float, unit: str) -> None:
-    """Whatever the counts, PASSED means that something was checked and the exact share or number is within the limit."""
+    """Whatever the counts, PASSED means that something was checked and the number is within the limit."""
     spec = RATE.model_copy(update={"limit": limit, "unit": unit})
     if judge_gate("g", spec, (checked, failed)).status == PASSED:
         assert checked > 0

@@ -22,7 +22,7 @@ POLICY = Policy.model_validate(
         "required_gates": {
             "secrets": {"limit": 0, "unit": "count", "rules": ["secrets/*"], "waivable": False},
             "quarantined": {"limit": 0.01, "of": "records"},
-            "own": {"limit": 0, "sql": "SELECT count(*),  0 FROM samples"},
+            "own": {"limit": 0, "sql": "SELECT count(*), 0\nFROM samples"},
         },
         "rules": ["d" * 64],
         "expires_days": 30,
@@ -33,7 +33,7 @@ POLICY = Policy.model_validate(
 GATES = {
     "secrets": GateSpec(rules=["secrets/*"], limit=0, unit="count", waivable=False),
     "quarantined": GateSpec(metric="quarantined", of="records", limit=0.01),
-    "own": GateSpec(sql="SELECT count(*), 0\nFROM samples", limit=0),
+    "own": GateSpec(sql="SELECT count(*), 0\nFROM samples\n", limit=0),
 }
 PIPELINE = Pipeline(name="p", packs=["secrets", "rest"], gates=GATES)
 
@@ -71,6 +71,7 @@ def test_as_strict_or_stricter_is_no_reason() -> None:
         ("secrets", {"rules": None, "sql": "SELECT 1, 0"}, "does not count the rules 'secrets/*'"),
         ("secrets", {"severity": []}, "does not count findings of severity error"),
         ("secrets", {"severity": ["info"]}, "does not count findings of severity error"),
+        ("own", {"sql": "SELECT count(*), 0 FROM samples"}, "does not use the SQL of the policy"),
         ("own", {"sql": "SELECT 1, 0"}, "does not use the SQL of the policy"),
     ],
 )

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import resource
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -284,6 +285,29 @@ def test_work_folder_that_cannot_be_written(tmp_path: Path) -> None:
     path.write_bytes(lines_of(ROWS))
     with pytest.raises(WorkspaceError, match="cannot be written"):
         ingest_files(path, path / "work")
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """When no more can be written, the error says so and what to do."""
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(lines_of(ROWS * 5000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(WorkspaceError, match="cannot be written: File too large; free space"):
+            ingest_files(path, tmp_path / "work")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_file_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """A name that no table or report can hold is refused, and the message can be printed."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.jsonl")).write_bytes(lines_of(ROWS))
+    with pytest.raises(InputError, match="rename the file") as caught:
+        ingest_files(folder, tmp_path / "work")
+    assert str(caught.value).isascii()
 
 
 def test_result_does_not_depend_on_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,19 +74,24 @@ def rule_entry(rule: str, findings: int, samples: int, message: str, **more: Any
 
 
 def made_run(
-    name: str = "train.jsonl", file: str = "train.jsonl", text: str = CONTROLLER, passed: bool = False
+    name: str = "train.jsonl", file: str = "train.jsonl", path: str = "/createPost", passed: bool = False
 ) -> MadeRun:
     """
     Return a run over 1,200 samples with a CRUD path, a password, stories with one criterion and copies.
 
-    *name*, *file* and *text* go where a user's words go: the dataset, its files, the samples.
+    *name*, *file* and *path* go where a user's words go: the dataset, its files, a path in the samples.
     """
-    crud, secret = text.find("/createPost"), text.find("correct horse")
+    text = CONTROLLER.replace("/createPost", path)
+    crud, secret = text.index(path), text.index("correct horse")
+    safe = text.replace("correct horse", "from a vault!")
     texts = {
-        n: [Text("instruction", "instruction", "Implement the method"), Text("output", "output", text)]
+        n: [
+            Text("instruction", "instruction", "Implement the method"),
+            Text("output", "output", text if n < 3 else safe),
+        ]
         for n in range(12)
     }
-    rows = [] if passed else [finding(n, "rest/crud-name", crud, crud + 11, file=file, line=5) for n in range(9)]
+    rows = [] if passed else [finding(n, "rest/crud-name", crud, crud + len(path), file=file, line=5) for n in range(9)]
     if not passed:
         rows += [finding(n, "secrets/password-assignment", secret, secret + 13, file=file, line=4) for n in range(3)]
         rows += [
@@ -156,8 +161,8 @@ def _evidence(name: str, file: str, passed: bool) -> dict[str, Any]:
         },
         "dataset": {
             "name": name, "digest": digest("dataset"), "records": 1201, "samples": 1200, "quarantined": 1,
-            "distinct": 1200 if passed else 1194, "most_repeated": {"count": 1 if passed else 7, "file": file, "row": 7},
-            "characters": 1_204_331,
+            "distinct": 1200 if passed else 1194,
+            "most_repeated": {"count": 1 if passed else 7, "file": file, "row": 7}, "characters": 1_204_331,
             "files": [{"name": file, "sha256": digest("file"), "bytes": 1_310_720, "format": "jsonl",
                        "encoding": "utf-8", "shape": "alpaca", "records": 1201, "quarantined": 1}],
         },
@@ -168,7 +173,7 @@ def _evidence(name: str, file: str, passed: bool) -> dict[str, Any]:
             "samples.repeated": {"value": 0.005, "checked": 1200, "failed": 6, "unit": "rate", "of": "samples"},
         },
         "gates": gates,
-        "breaches": failed,
+        "breaches": [g["gate"] for g in failed],
         "findings": findings,
         "probes": {"planted": 231, "found": 231, "missed": []},
         "duplicates": {"exact": 0 if passed else 6, "lexemes": 0, "near": 0 if passed else 3,

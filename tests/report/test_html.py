@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -51,7 +52,7 @@ def page_of(run: MadeRun, language: str = "en") -> tuple[str, Page]:
 
 
 def hostile_run() -> MadeRun:
-    return made_run(name=HOSTILE, file=HOSTILE, text=CONTROLLER.replace("/createPost", "/create" + HOSTILE))
+    return made_run(name=HOSTILE, file=HOSTILE, path="/create" + HOSTILE)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -63,7 +64,7 @@ def test_hostile(language: str):
     assert [sorted(attrs) for _, attrs in hostile.tags] == [sorted(attrs) for _, attrs in plain.tags]
     assert not {"script", "iframe", "object", "img", "link", "a", "form"} & {tag for tag, _ in hostile.tags}
     assert not hostile.open
-    assert "<script>alert('x')</script>" in hostile.text
+    assert "/create<script>alert('x')</script>" in hostile.text
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page)
 
 
@@ -88,7 +89,7 @@ def test_same_bytes():
 
 
 def test_closed():
-    """A closed verdict stands first, with every reason; each gate has number, limit, denominator, places and command."""
+    """A closed verdict stands first, with every reason; each gate has its numbers and its command."""
     text = page_of(made_run())[1].text
     run = made_run()
     assert text.index("CLOSED") < text.index("Gates") < text.index("Compliance checklist")
@@ -114,6 +115,29 @@ def test_no_secret(language: str):
     """The text of a secret is nowhere on the page."""
     assert "correct horse" in CONTROLLER
     assert "correct horse" not in page_of(made_run(), language)[0]
+
+
+def test_order():
+    """Errors stand before warnings and more findings before fewer; what did not pass before what did."""
+    text = page_of(made_run())[1].text
+    rules = [
+        "rest/crud-name error",
+        "secrets/password-assignment error",
+        "pii/email-address error",
+        "stories/few-criteria w",
+    ]
+    assert [text.index(r) for r in rules] == sorted(text.index(r) for r in rules)
+    gates = ["Expectation 1", "REST routes", "Secrets", "Unknown licence", "Stories", "Near duplicates", "Quarantined"]
+    assert [text.index(g) for g in gates] == sorted(text.index(g) for g in gates)
+
+
+def test_gate_that_does_not_apply():
+    """A gate that did not run and is no breach is shown last, and not as a failure."""
+    run = made_run()
+    run.evidence["breaches"].remove("unknown-licence")
+    _, page = page_of(run)
+    assert page.text.index("Quarantined") < page.text.index("Unknown licence unknown-licence not run")
+    assert [a["class"] for _, a in page.tags if (a.get("class") or "").startswith("status")][6] == "status idle"
 
 
 def test_passed():
@@ -143,8 +167,16 @@ def test_accessible():
     assert names.count("table") == names.count("caption") == 4
     assert all(a.get("scope") for t, a in page.tags if t == "th")
     levels = [int(tag[1]) for tag in names if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in itertools.pairwise(levels))
     assert next(a for t, a in page.tags if t == "html")["lang"] == "zh-CN"
+
+
+def test_ledger():
+    """The account of rows of a clean is shown with every reason."""
+    run = made_run(passed=True)
+    run.evidence["ledger"] = {"in": 1300, "kept": 1100, "changed": 100, "dropped": {"exact": 80, "rest/crud-name": 20}}
+    text = page_of(run)[1].text
+    assert "Records before 1,300 Kept as they were 1,100 Changed 100 Dropped 80 exact Dropped 20 rest/crud-name" in text
 
 
 def test_chinese():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from made_run import CONTROLLER, HOSTILE, made_run
+from made_run import HOSTILE, made_run
 
 from governance.report.markdown import render_markdown
 
@@ -31,7 +31,7 @@ def test_short():
 
 def test_hostile():
     """No name or span opens markup, breaks a table row, mentions a person or makes a link."""
-    text = summary(name=HOSTILE, file=HOSTILE + " @team https://x", text=CONTROLLER.replace("/createPost", HOSTILE))
+    text = summary(name=HOSTILE, file=HOSTILE + " @team https://x", path=HOSTILE)
     plain = summary()
     assert "<script" not in text and "\u202e" not in text and "\x1b" not in text
     assert not re.search(r"(?<!\\)\]\(", text)

@@ -13,9 +13,9 @@ from scan_batches import KEY, a_batch, a_rule
 from governance.errors import RuleError
 from governance.rules import load_rules
 from governance.scan import patterns
-from governance.scan.patterns import HyperscanPatterns, Re2Patterns, compile_database, expressions, load_patterns
+from governance.scan.patterns import HyperscanPatterns, Re2Patterns, compile_database, expressions, load_patterns, scannable
 from governance.scan.prove import probe_batch
-from governance.scan.scanner import Scanner, scannable
+from governance.scan.scanner import Scanner
 
 hyperscan = pytest.importorskip("hyperscan")
 RULES = scannable(load_rules())

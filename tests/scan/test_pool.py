@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from scan_batches import KEY, a_batch, a_rule, write_samples
 
 from governance.errors import GovernanceError, RuleError
+from governance.rules import Rule
 from governance.scan import pool
 from governance.scan.patterns import compile_database
 from governance.scan.pool import Task, scan_samples
@@ -80,38 +81,41 @@ def test_a_probe_that_one_process_misses_is_missed() -> None:
     assert pool._found_by_all([whole, whole]).num_rows == 2
 
 
-def test_worker_imports_nothing_heavy() -> None:
+@pytest.mark.usefixtures("always_pool")
+def test_workers_import_nothing_heavy(samples: Path, add_check: Callable[[str], Rule]) -> None:
     """A worker never loads what it does not need; each would cost its start time and memory in every process."""
-    code = (
-        "import sys, pickle, governance.scan.pool as p\n"
-        "from governance.scan.scanner import Scanner\n"
-        "rules, database, batch = pickle.load(sys.stdin.buffer)\n"
-        "found = p._from_ipc(p._to_ipc(Scanner(rules, b'k', database).scan(p._from_ipc(batch)).findings))\n"
-        "print(found.num_rows, *sys.modules)"
+    rule = add_check(
+        "def added(unit, text, params):\n"
+        f"    yield Hit(0, 0, ','.join(m for m in {HEAVY} if sys.modules.get(m)) or 'none')\n"
     )
-    sent = pickle.dumps((RULES, compile_database(RULES), pool._to_ipc(a_batch([{"output": "1234 １２３４"}]))))
-    done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
-    found, *modules = done.stdout.decode().split()
-    assert found == "2"
-    assert [m for m in HEAVY if m in modules] == []
+    findings = scan_samples(samples, [*RULES, rule], KEY, processes=2).findings.to_pylist()
+    assert {r["detail"] for r in findings if r["rule"] == rule.rule_id} == {"none"}
+
+
+@pytest.fixture
+def add_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Rule]:
+    """Make the function ``added`` of a text a check that workers know, and return a rule that calls it."""
+
+    def add(source: str) -> Rule:
+        (tmp_path / "added_check.py").write_text(
+            "import sys\nfrom governance.scan.registry import Hit, named_check\n@named_check('added')\n" + source
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setattr(pool, "_BOOT", pool._BOOT.replace("; serve()", "; import added_check; serve()"))
+        return a_rule("t/added", "added", kind="check")
+
+    return add
 
 
 @pytest.mark.usefixtures("always_pool")
-def test_a_failure_in_a_worker_holds_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_in_a_worker_holds_no_text(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], add_check: Callable[[str], Rule]
+) -> None:
     """A bug in a worker ends the scan with the place of the bug, and nothing of the sample, anywhere."""
-    (tmp_path / "leaky_check.py").write_text(
-        "from governance.scan import checks, registry\n"
-        "@registry.named_check('leaky')\n"
-        "def leaky(unit, text, params):\n"
-        "    raise KeyError(text)\n"
-    )
-    rule = a_rule("t/leaky", "leaky", kind="check")
+    rule = add_check("def added(unit, text, params):\n    raise KeyError(text)\n")
     file = write_samples(tmp_path / "s.arrow", [a_batch([{"output": f"confidential {i}"} for i in range(30)])])
-    with pytest.MonkeyPatch.context() as patched:
-        patched.syspath_prepend(str(tmp_path))
-        patched.setattr(pool, "_BOOT", pool._BOOT.replace("; serve()", "; import leaky_check; serve()"))
-        with pytest.raises(RuntimeError, match=r"^scan process: KeyError at leaky_check.py:4 leaky < ") as problem:
-            scan_samples(file, [rule], KEY, processes=2)
+    with pytest.raises(RuntimeError, match=r"^scan process: KeyError at added_check.py:5 added < ") as problem:
+        scan_samples(file, [rule], KEY, processes=2)
     out, err = capfd.readouterr()
     assert "confidential" not in f"{problem.value!r}{problem.value.__context__!r}{out}{err}"
     assert children() == []
