@@ -109,6 +109,7 @@ def build_evidence(
             "samples": ingested.count,
             "quarantined": ingested.quarantine.num_rows,
             **metrics.dataset_facts(con),
+            "unchanged": not any("changed while it was checked" in r for r in verdict.reasons),
             "files": [
                 {
                     "name": f.name, "sha256": f.sha256, "bytes": f.bytes, "format": f.format, "encoding": f.encoding,
@@ -146,6 +147,7 @@ def _gate(con: Any, result: GateResult, setup: Setup, options: Options, dataset:
     worst = worst_places(con, spec, setup.gate_rules(result.gate)) if result.failed else []
     return {
         "gate": result.gate,
+        "metric": spec.metric,
         "title": spec.title or result.gate,
         "title_zh": spec.title_zh or spec.title or result.gate,
         "status": result.status,

@@ -23,8 +23,7 @@ Who is removed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,18 +72,18 @@ def cluster_duplicates(
     threads: int = 2,
     work: Path,
     memory_limit: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """
     Find the duplicates among the samples of the Arrow IPC file *samples*.
 
     Args:
         samples: schema `samples.SAMPLES`; mapped, not read as a whole.
-        con: where the join runs; nothing is left in it.
+        con: where the join runs; no table is left in it, but it keeps the two settings below.
         threshold: Jaccard from 0.5 to 1.0, at most six decimals.
         work: folder for what the join cannot hold in memory.
         memory_limit: bytes for the join; default: the connection's own limit. The shingles take 8 bytes each beside it.
-        progress: called with the share that is done, 0 to 1.
+        progress: told how many samples more are done; the sum is their number.
 
     Raises:
         UsageError: the threshold is out of range.
@@ -92,19 +91,18 @@ def cluster_duplicates(
     as_fraction(threshold)
     places = read_places(samples)
     groups = read_groups(samples, places, threads=threads)
+    total = places.first.size
     if progress:
-        progress(0.4)
+        progress(total // 2)
     partition = min(PARTITION, max(memory_limit // _ROW, 1)) if memory_limit else PARTITION
-    with _settings(con, work, memory_limit):
-        pairs = near_pairs(groups.sets, con, threshold=threshold, threads=threads, hot=HOT, partition=partition)
-    if progress:
-        progress(0.9)
+    _configure(con, work, memory_limit)
+    pairs = near_pairs(groups.sets, con, threshold=threshold, threads=threads, hot=HOT, partition=partition)
     order = _preference(pairs_members(pairs), groups, places)
     witness, similarity, compared, reached = choose_leaders(pairs, groups.sets, order, threshold=threshold)
     table = _removed(places, groups, witness, similarity)
     sizes = np.unique(table.column("cluster").to_numpy(), return_counts=True)[1]
     if progress:
-        progress(1.0)
+        progress(total - total // 2)
     return Duplicates(
         table=table,
         candidates=pairs.candidates + compared,
@@ -114,24 +112,17 @@ def cluster_duplicates(
     )
 
 
-@contextmanager
-def _settings(con: DuckDBPyConnection, work: Path, memory_limit: int | None) -> Iterator[None]:
+def _configure(con: DuckDBPyConnection, work: Path, memory_limit: int | None) -> None:
     """Let *con* spill to *work* and use at most *memory_limit* bytes, where its settings may be changed."""
-    names = ("lock_configuration", "enable_external_access", "temp_directory", "memory_limit")
-    row = con.execute("select " + ", ".join(f"current_setting('{name}')" for name in names)).fetchall()[0]
-    locked, may_set_folder, folder, limit = row
-
-    def change(folder: str, limit: str) -> None:
-        if may_set_folder and not locked:
-            con.execute("set temp_directory = '{}'".format(folder.replace("'", "''")))
-        if memory_limit and not locked:
-            con.execute(f"set memory_limit = '{limit}'")
-
-    change(str(work), f"{(memory_limit or 0) // 1024}KiB")
-    try:
-        yield
-    finally:
-        change(folder, limit)
+    names = ("lock_configuration", "enable_external_access", "temp_directory")
+    asked = "select " + ", ".join(f"current_setting('{name}')" for name in names)
+    locked, may_set_folder, folder = con.execute(asked).fetchall()[0]
+    if locked:
+        return
+    if may_set_folder and folder != str(work):  # DuckDB refuses to change a folder that it has spilled to
+        con.execute("set temp_directory = '{}'".format(str(work).replace("'", "''")))
+    if memory_limit:
+        con.execute(f"set memory_limit = '{memory_limit // 1024}KiB'")
 
 
 def _preference(members: NDArray[np.int64], groups: Groups, places: Places) -> NDArray[np.int64]:

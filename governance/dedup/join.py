@@ -14,7 +14,7 @@ decimal notation says, 0.8 is 4/5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -105,7 +105,6 @@ def near_pairs(
     threads: int = 2,
     hot: int | None = None,
     partition: int = PARTITION,
-    progress: Callable[[float], None] | None = None,
 ) -> Pairs:
     """
     Return every pair of *sets* whose similarity is at least *threshold* (0.5 to 1), and no other.
@@ -130,12 +129,8 @@ def near_pairs(
         else:
             is_hot = held > hot
         hot_rows = [column[is_hot] for column in rows[:3]]
-        if progress:
-            progress(0.4)
         candidates = _join([column[~is_hot] for column in rows], con, p, q, partition)
         del rows
-        if progress:
-            progress(0.8)
         left = (candidates >> np.uint64(32)).astype(np.int32)
         right = (candidates & np.uint64(0xFFFFFFFF)).astype(np.int32)
         del candidates

@@ -288,7 +288,7 @@ def _why(raw: bytes, problem: orjson.JSONDecodeError) -> Bad:
     try:
         text = raw.decode()
     except UnicodeDecodeError as wrong:
-        return Bad("undecodable", f"byte {wrong.start} of the record is not {'UTF-8'}")
+        return Bad("undecodable", f"byte {wrong.start} of the record is not in the encoding of the file")
     try:
         json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -341,7 +341,7 @@ def ipv4_public(value: str, text: str, start: int, end: int) -> bool:
         return False
     if not ipaddress.IPv4Address(value).is_global or octets[0] >= 224 or len(set(octets)) == 1:
         return False
-    if octets == list(range(octets[0], octets[0] + 4)) or sum(o < 10 for o in octets) >= 3:
+    if len({b - a for a, b in itertools.pairwise(octets)}) == 1 or sum(o < 10 for o in octets) >= 3:
         return False
     return _VERSION_CONTEXT.search(text[max(0, start - 32) : start]) is None
 

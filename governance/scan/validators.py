@@ -311,7 +311,7 @@ def password_chinese(value: str, text: str, start: int, end: int) -> bool:
 @named_validator("password_plain")
 def password_plain(value: str, text: str, start: int, end: int) -> bool:
     """Keep what stands in a place that only holds a password: a connection string, an XML element."""
-    return _is_password(value)
+    return _is_password(value) and value[-1] not in ",)"  # else an argument of a call
 
 
 _HEX_DIGEST = re2.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")

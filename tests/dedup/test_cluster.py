@@ -299,16 +299,16 @@ def test_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_small_memory(tmp_path: Path) -> None:
     """
-    A limit of 64 MiB for the join changes nothing, and the connection has its own settings back afterwards.
+    A limit of 64 MiB for the join changes nothing, and progress adds up to the number of samples.
     """
     samples = planted(3)
     path = write(tmp_path / "samples.arrow", samples)
-    ask = "select current_setting('memory_limit'), current_setting('temp_directory')"
+    told: list[int] = []
     with duckdb.connect() as con:
-        settings_before = con.execute(ask).fetchall()
-        found = cluster_duplicates(path, con, work=tmp_path, memory_limit=64 << 20)
-        assert con.execute(ask).fetchall() == settings_before
+        found = cluster_duplicates(path, con, work=tmp_path, memory_limit=64 << 20, progress=told.append)
+        assert con.execute("select current_setting('temp_directory')").fetchall() == [(str(tmp_path),)]
     assert found == run(tmp_path, samples)
+    assert sum(told) == len(samples)
 
 
 def test_locked_connection(tmp_path: Path) -> None:
