@@ -21,7 +21,7 @@ from governance.gate.baseline import mark_accepted
 from governance.ingest import Ingested, fill_record, write_records
 from governance.ledger import Ledger, count_words
 from governance.pipeline import check_dataset, ingest, judge, measure_samples, prepare
-from governance.rules import load_rules
+from governance.rules import SEVERITIES, load_rules
 from governance.samples import QUARANTINE, SAMPLES, Text
 from governance.scrub import scrub_samples
 from governance.store import Workspace, read_samples
@@ -99,11 +99,16 @@ def _scan(staged: Ingested, setup: Setup, options: Options, work: Path, accepted
 
 
 def remedies(setup: Setup) -> dict[str, list[tuple[str, list[str], list[str]]]]:
-    """Return per remedy the ``(gate, rule ids, severities)`` that ask for it."""
+    """
+    Return per remedy the ``(gate, rule ids, severities)`` that ask for it.
+
+    What is scrubbed is scrubbed at every severity: a weak finding may be the only one that an overlap left.
+    """
     found: dict[str, list[tuple[str, list[str], list[str]]]] = {}
     for name, gate in setup.pipeline.gates.items():
+        severities = list(SEVERITIES) if gate.remedy == "scrub" else list(gate.severity)
         if gate.rules is not None:
-            found.setdefault(gate.remedy, []).append((name, setup.gate_rules(name), list(gate.severity)))
+            found.setdefault(gate.remedy, []).append((name, setup.gate_rules(name), severities))
     return found
 
 

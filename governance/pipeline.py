@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +113,23 @@ def find_duplicates(ingested: Ingested, setup: Setup, options: Options, work: Pa
         con = open_database(memory_limit=limit, threads=options.workers, spill=spill)
         found = cluster_duplicates(
             ingested.samples, con, threshold=setup.pipeline.dedup.threshold, threads=options.workers, work=spill,
-            memory_limit=limit, progress=done,
+            memory_limit=limit, progress=_whole(done, ingested.count),
         )  # fmt: skip
         con.close()
     return found.table
+
+
+def _whole(done: Callable[[int], None], total: int) -> Callable[[float], None]:
+    """Turn shares done (0 to 1) into steps of a bar of *total*."""
+    seen = 0
+
+    def advance(share: float) -> None:
+        nonlocal seen
+        step = int(share * total) - seen
+        seen += step
+        done(step)
+
+    return advance
 
 
 def _connect_probe(samples: pa.Table) -> DuckDBPyConnection:

@@ -9,6 +9,7 @@ carries an id from the network, so the pages are cleaned; with pyspark but witho
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import html
@@ -18,6 +19,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -431,9 +433,20 @@ def _datasource() -> Any:
     return GovernanceDuckDB
 
 
+def _release_duckdb() -> None:
+    """
+    Let go of DuckDB's types at exit, or the interpreter prints a page of them as leaked.
+
+    Great Expectations' models outlive the interpreter's own clean-up and hold duckdb_engine through SQLAlchemy.
+    """
+    for name in [n for n in sys.modules if n.partition(".")[0] == "duckdb_engine"]:
+        vars(sys.modules[name]).clear()
+
+
 @contextlib.contextmanager
 def _open_batch(gx: Any, con: DuckDBPyConnection) -> Iterator[Any]:
     _datasource()
+    atexit.register(_release_duckdb)
     wrapper = importlib.import_module("duckdb_engine").ConnectionWrapper
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}

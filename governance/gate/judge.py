@@ -94,10 +94,14 @@ class Verdict:
 
     @property
     def test_result(self) -> Literal["PASSED", "WARNED", "FAILED"]:
-        """The verdict in the words of in-toto's test-result; WARNED if it passed with anything short of PASSED."""
+        """
+        The verdict in the words of in-toto's test-result; WARNED if it passed with a gate that did not.
+
+        A gate that does not apply to this dataset is NOT_RUN and no warning; one that had to run is a breach.
+        """
         if self.status == CLOSED:
             return "FAILED"
-        return "PASSED" if all(r.status == PASSED for r in self.results) else "WARNED"
+        return "PASSED" if all(r.status in (PASSED, NOT_RUN) for r in self.results) else "WARNED"
 
 
 def judge_gate(

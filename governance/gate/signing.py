@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from governance.errors import SignatureError
-from governance.gate.judge import OPEN, WARNED, Verdict
+from governance.gate.judge import ERROR, FAILED, NOT_RUN, OPEN, WARNED, Verdict
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -90,7 +90,8 @@ def make_statement(
     configuration = [("pipeline", *pipeline), ("rules", "rules", rules_digest)]
     if policy is not None:
         configuration.append(("policy", *policy))
-    failed = [r.gate for r in verdict.results if r.status not in OPEN]
+    breached = {r.gate for r in verdict.breaches}
+    failed = [r.gate for r in verdict.results if r.status in (FAILED, ERROR) or r.gate in breached]
     warned = [r.gate for r in verdict.results if r.status in OPEN and r.status != "PASSED"]
     return {
         "_type": STATEMENT_TYPE,
@@ -114,6 +115,7 @@ def make_statement(
                 "accepted": accepted,
                 "waived": [r.gate for r in verdict.results if r.status == "WAIVED"],
                 "warned": [r.gate for r in verdict.results if r.status == WARNED],
+                "notRun": [r.gate for r in verdict.results if r.status == NOT_RUN],
                 "breaches": [r.gate for r in verdict.breaches],
                 "reasons": list(verdict.reasons),
             },

@@ -194,35 +194,35 @@ def _matches_empty(expression: Expression) -> RuleError:
 def _compile_hyperscan(wanted: Sequence[Expression]) -> bytes:
     import hyperscan
 
-    flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_UTF8
     try:
-        return _build(wanted, [flags] * len(wanted))
+        return _build(wanted)
     except hyperscan.HyperscanError:
-        return _build(wanted, [flags | _extra_flag(e, flags) for e in wanted])
+        for expression in wanted:
+            _explain_refusal(expression)
+        raise
 
 
-def _build(wanted: Sequence[Expression], flags: Sequence[int]) -> bytes:
+def _build(wanted: Sequence[Expression]) -> bytes:
     import hyperscan
 
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=[e.pattern.encode() for e in wanted], ids=[e.slot for e in wanted], flags=list(flags))
+    flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_UTF8
+    database.compile(
+        expressions=[e.pattern.encode() for e in wanted], ids=[e.slot for e in wanted], flags=[flags] * len(wanted)
+    )
     return bytes(hyperscan.dumpb(database))
 
 
-def _extra_flag(expression: Expression, flags: int) -> int:
-    """Return 0, or PREFILTER for what Hyperscan can only approximate; RE2 is exact afterwards."""
+def _explain_refusal(expression: Expression) -> None:
+    """Raise RuleError if Hyperscan refuses this expression also alone."""
     import hyperscan
 
-    reason = ""
-    for extra in (0, hyperscan.HS_FLAG_PREFILTER):
-        try:
-            _build([expression], [flags | extra])
-            return int(extra)
-        except hyperscan.HyperscanError as problem:
-            reason = str(problem)
-    if "empty buffer" in reason:
-        raise _matches_empty(expression)
-    raise RuleError(f"{expression.owner}: pattern: Hyperscan refuses it: {reason}; write it more simply") from None
+    try:
+        _build([expression])
+    except hyperscan.HyperscanError as problem:
+        if "empty buffer" in str(problem):
+            raise _matches_empty(expression) from None
+        raise RuleError(f"{expression.owner}: pattern: Hyperscan refuses it: {problem}; write it more simply") from None
 
 
 def _cache_key(wanted: Sequence[Expression]) -> str:

@@ -277,7 +277,6 @@ def serve() -> None:
     results = Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # a stray print must not become a result
     sys.excepthook = lambda kind, value, trace: _report(results, kind, value, trace)
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]  # pyarrow imports it wherever it is installed
     tasks = Connection(os.dup(0), writable=False)
     setup = pickle.loads(tasks.recv_bytes())  # noqa: S301  our parent wrote it
     scanner = Scanner(setup["rules"], setup["key"], setup["database"])

@@ -238,5 +238,3 @@ def _is_singular(head: str, segments: Sequence[Segment], i: int) -> bool:
         return False
     inner = any(not s[2].startswith("{") and not _is_namespace(s[2]) for s in segments[:i])
     return not (inner and head in w.ATTRIBUTES) and head not in w.CRUD_OR_NOUN - {"post", "list", "set"}
-
-

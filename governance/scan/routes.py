@@ -64,7 +64,9 @@ def extract_routes(text: str) -> list[Route]:
     found.sort(key=lambda f: (f[0].start, f[0].end))
     breaks = [m.start() for m in re.finditer("\n", text)] if found else []
     return [
-        Route(d.method, d.path.text, name, d.start, d.end, bisect_right(breaks, d.start - 1) + 1, d.handler, d.path.pieces)
+        Route(
+            d.method, d.path.text, name, d.start, d.end, bisect_right(breaks, d.start - 1) + 1, d.handler, d.path.pieces
+        )
         for d, name in found
     ]
 

@@ -54,6 +54,7 @@ class _Criterion:
     number: int | None = None
     steps: list[Step] = field(default_factory=list)
     headed: bool = True
+    kinds: set[str] = field(default_factory=set)  # of the steps; a set per step would take quadratic time
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ class _Draft:
 
     def story(self) -> Story | None:
         """Return the story, or None if what was read is none: prose with a stray keyword."""
-        criteria = [c for c in self.criteria if c.headed or {"given", "when", "then"} <= {s.kind for s in c.steps}]
+        criteria = [c for c in self.criteria if c.headed or {"given", "when", "then"} <= c.kinds]
         if self.role and self.goal or self.headed and not self.empty:
             criteria = self.criteria
         elif not (len(criteria) > 1 or any(c.steps for c in criteria)):
@@ -205,13 +206,14 @@ class _Reader:
             criteria.append(_Criterion("", line.start, line.end, line.number))
             self.last = ""
         elif not criteria or (
-            not criteria[-1].headed and line.steps[0][0] == "given" and "then" in {s.kind for s in criteria[-1].steps}
+            not criteria[-1].headed and line.steps[0][0] == "given" and "then" in criteria[-1].kinds
         ):  # steps without a heading: a Given after a Then begins the next criterion
             criteria.append(_Criterion("", line.start, line.end, headed=False))
             self.last = ""
         for kind, body, start, end in line.steps:
             actual = self.last or "given" if kind == "and" else kind
             self.last = actual
+            criteria[-1].kinds.add(actual)
             criteria[-1].steps.append(Step(actual, body, start, end))
         criteria[-1].end = line.end
         self._touch(line)
@@ -221,7 +223,7 @@ class _Reader:
         criteria = self.open.criteria if self.open else []
         if not criteria or criteria[-1].title:
             return False
-        return line.steps[0][0] not in {"given", *(s.kind for s in criteria[-1].steps)}
+        return line.steps[0][0] not in {"given", *criteria[-1].kinds}
 
     def _plain(self, line: Line) -> None:
         """A line without a keyword: an item of a list of criteria, or the text that a bare heading waits for."""

@@ -9,7 +9,9 @@ from typing import Any
 from governance.scan.registry import Hit, named_check
 from governance.scan.units import Criterion, Story
 
-_PLACEHOLDER = re.compile(r"[xX×]{3,}|[.…。]{2,}|[-_*?？]{2,}|(?i:todo|tbd|fixme|lorem ipsum)\b.*|<[^<>]{1,40}>|\[[^\[\]]{1,40}\]")
+_PLACEHOLDER = re.compile(
+    r"[xX×]{3,}|[.…。]{2,}|[-_*?？]{2,}|(?i:todo|tbd|fixme|lorem ipsum)\b.*|<[^<>]{1,40}>|\[[^\[\]]{1,40}\]"
+)
 _NOISE = re.compile(r"[\W_]+")
 _ORDER = ("given", "when", "then")
 
@@ -71,9 +73,7 @@ def broken_numbering(story: Story, text: str, params: Mapping[str, Any]) -> Iter
         if criterion.number is None:
             continue
         if criterion.number != expected:
-            yield Hit(
-                criterion.start, _heading_end(criterion, text), f"number {criterion.number}, expected {expected}"
-            )
+            yield Hit(criterion.start, _heading_end(criterion, text), f"number {criterion.number}, expected {expected}")
             return
         expected += 1
 

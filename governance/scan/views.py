@@ -50,7 +50,6 @@ class TextColumns:
         role = ROLES[self.roles[t]] if self.roles[t] >= 0 else ""
         return Text(self.fields[t].as_py(), role, self.bytes_of(t).decode())
 
-
     def is_role(self, field: str) -> npt.NDArray[np.bool_]:
         """Mask of the texts that a rule with this *field* reads: a role, ``prompt`` (all but output), else all."""
         if field in ROLES:
@@ -79,7 +78,9 @@ def text_columns(batch: pa.RecordBatch) -> TextColumns:
     encoded = structs.field("role").dictionary_encode()
     names = [v.as_py() for v in encoded.dictionary]
     codes = np.array([ROLES.index(n) if n in ROLES else -1 for n in names] + [-1], np.int8)
-    indices = encoded.indices.fill_null(len(names)).to_numpy() if count else np.zeros(0, np.int32)
+    indices = encoded.indices.to_numpy(zero_copy_only=False)
+    if encoded.null_count:  # to_numpy made them NaN; fill_null would import pandas into every worker
+        indices = np.where(np.isnan(indices), len(names), indices).astype(np.int64)
     return TextColumns(
         data=memoryview(values) if values is not None else memoryview(b""),
         starts=starts,

@@ -30,9 +30,11 @@ RESULTS = (
 )
 
 
-def statement(results: tuple[GateResult, ...] = RESULTS, status: Any = "CLOSED") -> dict[str, Any]:
+def statement(
+    results: tuple[GateResult, ...] = RESULTS, status: Any = "CLOSED", breaches: tuple[GateResult, ...] = RESULTS[-2:]
+) -> dict[str, Any]:
     return make_statement(
-        Verdict(status, results, (), ("a reason",) if status == "CLOSED" else ()),
+        Verdict(status, results, breaches, ("a reason",) if status == "CLOSED" else ()),
         dataset="d.jsonl",
         digest="a" * 64,
         pipeline=("default", "b" * 64),
@@ -61,8 +63,15 @@ def test_the_statement_is_an_in_toto_test_result() -> None:
     assert predicate["warnedTests"] == ["warned", "waived"]
     assert predicate["failedTests"] == ["failed", "absent"]
     assert predicate[DETAILS]["expires"] == "2026-05-31T12:00:00Z"
-    assert statement(RESULTS[:1], "PASSED")["predicate"]["result"] == "PASSED"
-    assert statement(RESULTS[:2], "PASSED")["predicate"]["result"] == "WARNED"
+    assert statement(RESULTS[:1], "PASSED", ())["predicate"]["result"] == "PASSED"
+    assert statement(RESULTS[:2], "PASSED", ())["predicate"]["result"] == "WARNED"
+
+
+def test_a_gate_that_does_not_apply_is_no_failed_test() -> None:
+    """NOT_RUN without being a breach is named apart, and the result is still PASSED."""
+    predicate = statement((RESULTS[0], RESULTS[-1]), "PASSED", ())["predicate"]
+    assert (predicate["result"], predicate["failedTests"]) == ("PASSED", [])
+    assert predicate[DETAILS]["notRun"] == ["absent"]
 
 
 def test_a_signature_opens_with_its_key() -> None:

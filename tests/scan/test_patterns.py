@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scan_batches import KEY, a_batch, a_rule
+from scan_batches import KEY, a_rule
 
 from governance.errors import RuleError
 from governance.rules import load_rules
@@ -39,7 +39,7 @@ def test_both_engines_give_equal_findings(monkeypatch: pytest.MonkeyPatch) -> No
     assert [b.to_pylist() for b in with_hyperscan] == [b.to_pylist() for b in with_re2]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(alphabet="aA1 .\n\r\t\v\u00e9\u212a\u017f用：１kKsS_-/", max_size=30))
 def test_hyperscan_misses_nothing(text: str) -> None:
     """What RE2 matches Hyperscan reports: anchors, word boundaries, case folding, classes."""
@@ -68,13 +68,6 @@ def test_empty_match_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         said.append(str(problem.value))
     assert said[0] == said[1]
     assert said[0].startswith("t/empty: ")
-
-
-def test_a_pattern_hyperscan_cannot_say_is_approximated() -> None:
-    """What Hyperscan can only approximate still runs, and RE2 keeps the findings exact."""
-    rule = a_rule("t/large", r"\b\pL{3,60}\b.{0,200}x\b")
-    findings = Scanner([rule], KEY).scan(a_batch([{"output": "1 用户们 a x"}])).findings
-    assert findings.column("start").to_pylist() == [2]
 
 
 def test_refused_pattern_names_its_rule() -> None:
