@@ -101,9 +101,8 @@ def read_groups(path: Path, places: Places, *, threads: int) -> Groups:
         chosen[leader] = True
         whole, whole_ends, taken = _whole_prompts(pieces, chosen)
         lexemes, sets = _build(pieces, chosen, taken, pool)
-    # `sets` is in the order of the file; groups are numbered in that order too.
-    group = group[places.first]
-    return Groups(group, leader, lexemes, Sets(*sets, whole, whole_ends))
+    # Groups are numbered, and their sets stand, in the order of their leaders in the file.
+    return Groups(group[places.first], leader, lexemes, Sets(*sets, whole, whole_ends))
 
 
 def _pieces(source: pa.MemoryMappedFile, wanted: NDArray[np.bool_]) -> Iterator[tuple[object, ...]]:

@@ -1,0 +1,1 @@
+"""tables of a run, pipeline, policy -> verdict, signed."""

@@ -9,17 +9,14 @@ carries an id from the network, so the pages are cleaned; with pyspark but witho
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
-import html
 import importlib
 import io
 import logging
 import os
 import re
 import shutil
-import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -28,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from governance.errors import GovernanceError, PipelineError, WorkspaceError
 from governance.gate.judge import ERROR, FAILED, PASSED, ExpectationResult, GateResult
+from governance.gate.pages import keep_record
 from governance.samples import PROVENANCE
 from governance.settings import Expectation
 
@@ -162,7 +160,7 @@ def record_gates(results: Sequence[GateResult], out: Path, run_id: str) -> list[
         work.mkdir(parents=True, exist_ok=True)
         with _silence():
             outcome = _run_checkpoint(gx, results, work, run_id)
-        _keep_record(work / "gx", out, run_id)
+        keep_record(work / "gx", out, run_id)
     except OSError as problem:
         raise WorkspaceError(f"{out}: the record cannot be written: {problem.strerror}") from None
     finally:
@@ -286,52 +284,6 @@ def _disagreement(result: GateResult, found: list[tuple[bool, Any]]) -> str:
 
 
 _UNSAFE = re.compile(r"[^\w .:/-]")  # Data Docs put a description into the page as it is, and read $ as a template
-_BEACONS = re.compile(
-    r"<script\b.*?</script\s*>|<link\b[^>]*>|<!--.*?-->|<img\b[^>]*>|<(?:iframe|object|embed|form|footer)\b.*?</(?:iframe|object|embed|form|footer)\s*>",
-    re.S | re.I,
-)
-_REMOTE = re.compile(r"""\s(?:href|src|action|srcset)\s*=\s*(?:"(?:https?:)?//[^"]*"|'(?:https?:)?//[^']*')""", re.I)
-_REMOTE_STYLE = re.compile(r"""@import[^;]+;|url\(\s*['"]?(?:https?:)?//[^)]*\)""", re.I)
-_STYLE = """<style>body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem auto;max-width:72rem;padding:0 1rem}
-table{border-collapse:collapse;width:100%}th,td{border:1px solid #ccc;padding:.3rem .5rem;text-align:left}
-.modal,.fade,.navbar-toggler,.popover,.cooltip .top{display:none!important}</style>"""
-
-
-_INDEX = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="UTF-8"><meta name="viewport" content="width=device-width, initial-scale=1.0">
-<title>Data Docs</title></head><body><h1>Data Docs</h1>
-<p>Great Expectations' record of the gates of run {run}. The verdict is not made here; it must agree.</p>
-<ul>{links}</ul></body></html>
-"""
-
-
-def _keep_record(project: Path, out: Path, run_id: str) -> None:
-    """
-    Move the record out of the project folder: the three JSON files, and the pages without what they would load.
-
-    Their own index is drawn by scripts from the network, so a plain list of links takes its place.
-    """
-    shutil.copyfile(project / "expectations" / "gates.json", out / "suite.json")
-    shutil.copyfile(project / "checkpoints" / "gates.json", out / "checkpoint.json")
-    stored = next((project / "uncommitted" / "validations").rglob("*.json"))
-    shutil.copyfile(stored, out / "validation.json")
-    site = project / "uncommitted" / "data_docs" / "local_site"
-    titles = {"expectations": "Suite: what was expected", "validations": "Result: what was found"}
-    links = []
-    for page in sorted(site.rglob("*.html")):
-        place = page.relative_to(site)
-        if place.parts[0] in titles:
-            (out / place).parent.mkdir(parents=True, exist_ok=True)
-            (out / place).write_text(_clean_page(page.read_text("utf-8")), "utf-8")
-            links.append(f'<li><a href="{html.escape(place.as_posix())}">{titles[place.parts[0]]}</a></li>')
-    index = _INDEX.format(run=html.escape(run_id), links="".join(links))
-    (out / "index.html").write_text(index.replace("</head>", _STYLE + "</head>"), "utf-8")
-
-
-def _clean_page(page: str) -> str:
-    page = _BEACONS.sub("", page)
-    page = _REMOTE_STYLE.sub("", _REMOTE.sub("", page))
-    return page.replace("</head>", _STYLE + "</head>", 1)
 
 
 def _check_expectation(expectation: Expectation) -> None:
@@ -433,20 +385,9 @@ def _datasource() -> Any:
     return GovernanceDuckDB
 
 
-def _release_duckdb() -> None:
-    """
-    Let go of DuckDB's types at exit, or the interpreter prints a page of them as leaked.
-
-    Great Expectations' models outlive the interpreter's own clean-up and hold duckdb_engine through SQLAlchemy.
-    """
-    for name in [n for n in sys.modules if n.partition(".")[0] == "duckdb_engine"]:
-        vars(sys.modules[name]).clear()
-
-
 @contextlib.contextmanager
 def _open_batch(gx: Any, con: DuckDBPyConnection) -> Iterator[Any]:
     _datasource()
-    atexit.register(_release_duckdb)
     wrapper = importlib.import_module("duckdb_engine").ConnectionWrapper
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}

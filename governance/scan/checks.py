@@ -43,7 +43,7 @@ def blank(unit: Text, text: str, params: Mapping[str, Any]) -> Iterator[Hit]:
 
 @_candidates_of("blank")
 def _may_be_blank(texts: TextColumns) -> Mask:
-    """Nothing, or a byte that can start other white space (U+0085 and above), after the ASCII white space it starts with."""
+    """After the ASCII white space it starts with: nothing, or a byte that can start other white space."""
     starts = _after_blank(texts, texts.starts.copy(), texts.ends)
     mask = np.asarray(starts == texts.ends)
     filled = np.flatnonzero(~mask)

@@ -9,6 +9,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ Scan = Callable[[Any, OnHit], None]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One pattern of the database: its slot (ordinal of the rule in ``scannable``, or of a trigger after them), itself, whose it is."""
+    """One pattern, whose it is, and its slot: ordinal of the rule in ``scannable``, or of a trigger after them."""
 
     slot: int
     pattern: str
@@ -41,7 +42,9 @@ class Expression:
 class PatternSet(Protocol):
     """What both engines offer. ``scan`` may report a slot whose rule then finds nothing, never miss one."""
 
-    scan: Scan
+    @property
+    def scan(self) -> Scan:
+        """Report the slots of what stands in a text."""
 
 
 def scannable(rules: Iterable[Rule]) -> list[Rule]:
@@ -226,10 +229,8 @@ def _explain_refusal(expression: Expression) -> None:
 
 
 def _cache_key(wanted: Sequence[Expression]) -> str:
-    import hyperscan
-
     digest = hashlib.sha256()
-    for part in (hyperscan.__version__, platform.platform(), _processor(), *map(repr, wanted)):
+    for part in (metadata.version("hyperscan"), platform.platform(), _processor(), *map(repr, wanted)):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()
 

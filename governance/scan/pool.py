@@ -297,9 +297,7 @@ def serve() -> None:
             return
 
 
-def _report(
-    results: Connection, kind: type[BaseException], value: BaseException, trace: TracebackType | None
-) -> None:
+def _report(results: Connection, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
     """Say what went wrong without the message of a foreign exception: it may quote the sample."""
     frames = traceback.extract_tb(trace)
     where = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))

@@ -101,7 +101,7 @@ def file_extension(route: Route, text: str, params: Mapping[str, Any]) -> Iterat
     segments = route.segments()
     if not segments:
         return
-    start, end, segment = segments[-1]
+    _start, end, segment = segments[-1]
     name, dot, extension = segment.rpartition(".")
     if dot and name and extension.lower() in params["extensions"] and segment.lower() not in _allowed(params):
         yield Hit(*route.locate(end - len(extension) - 1, end))

@@ -22,7 +22,7 @@ _BOLD = re.compile(r"(?<=[^/*])\*+$")
 _REQUEST = re.compile(r"[ \t]+HTTP/\d")
 _PARAGRAPH_CODE = re.compile(
     r"^[ \t]*(?:import [\w.{*]|package [\w.]+;|from [\w.]+ import\b|(?:public|private|protected|static|final|abstract) "
-    r"|class \w+[\w \t,<>()]*[:{]|def \w+[ \t]*\(|func \w+\(|fn \w+|function\b|(?:const|let|var) \w+ ?=|#include\b|@\w+)",
+    r"|class \w+[\w \t,<>()]*[:{]|def \w+[ \t]*\(|func \w+\(|fn \w+|function\b|(?:const|let|var) \w+ ?=|#include\b|@\w+)",  # noqa: E501
     re.M,
 )
 

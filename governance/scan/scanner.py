@@ -108,9 +108,7 @@ class Scanner:
         self._key = key
         self._patterns = load_patterns(scanned, database)
         self._matchers = [_matcher(rule) for rule in scanned]
-        self._routes, self._stories, self._common_wide, self._wide = (
-            len(scanned) + i for i in range(len(TRIGGERS))
-        )
+        self._routes, self._stories, self._common_wide, self._wide = (len(scanned) + i for i in range(len(TRIGGERS)))
         ordinals = range(len(scanned))
         self._on_text = {i for i in ordinals if scanned[i].field in TEXT_FIELDS or scanned[i].kind == "pattern"}
         self._on_text -= {i for i in ordinals if scanned[i].field in ("path", "route", "story")}
@@ -212,9 +210,11 @@ class Scanner:
         slots: list[int] = []
         self._patterns.scan(narrowed.data, lambda slot, *_: slots.append(slot))
         for ordinal in slots:
-            if ordinal in self._on_text and (matcher := self._matchers[ordinal]).regex is not None:
-                if _admits(matcher.rule.field, role):
-                    yield from _validated(ordinal, matcher, narrowed, matcher.matches(narrowed.data))
+            if ordinal not in self._on_text:
+                continue
+            matcher = self._matchers[ordinal]
+            if matcher.regex is not None and _admits(matcher.rule.field, role):
+                yield from _validated(ordinal, matcher, narrowed, matcher.matches(narrowed.data))
 
     def _judge_routes(self, text: str, routes: Sequence[Route]) -> Iterator[Found]:
         for ordinal in self._on_routes:
@@ -274,11 +274,9 @@ def _candidates(rule: Rule, texts: TextColumns, among: Any) -> list[int]:
 
 def _member(members: Sequence[Text], field: str) -> int:
     """Return which text a finding about the whole sample stands in: the named one, else the output, else the first."""
-    for wanted in (lambda m: m.field == field, lambda m: m.role == "output"):
-        for i, member in enumerate(members):
-            if wanted(member):
-                return i
-    return 0
+    named = [i for i, member in enumerate(members) if member.field == field]
+    outputs = [i for i, member in enumerate(members) if member.role == "output"]
+    return [*named, *outputs, 0][0]
 
 
 def _hits(ordinal: int, hits: Iterable[Any]) -> Iterator[Found]:

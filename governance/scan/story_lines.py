@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 MAX_LINE = 4_000  # characters of a line that are looked at; no story has a longer one
 
 _DECORATION = re.compile(
-    r"(?P<space>[ \t　>|]*)(?P<mark>(?:#{1,6}[ \t]+|h[1-6]\.[ \t]+|[-*+•·●○▪–—][ \t]+|\[[ xX]\][ \t]+|(?P<item>\d{1,3})[.)、．][ \t]*"
+    r"(?P<space>[ \t　>|]*)(?P<mark>(?:#{1,6}[ \t]+|h[1-6]\.[ \t]+|[-*+•·●○▪–—][ \t]+|\[[ xX]\][ \t]+|(?P<item>\d{1,3})[.)、．][ \t]*"  # noqa: E501
     r"|[（(](?P<item2>\d{1,3})[)）][ \t]*)*)(?P<bold>[*_`]{0,3})"
 )
 _HEADER = re.compile(
@@ -18,7 +19,7 @@ _HEADER = re.compile(
     r"(?:[#(（]?\d{1,3}[)）]?)?[ \t*_`]*(?:[:：][ \t]*|(?P<end>$)|[-–—.、][ \t]+)(?P<body>.*)"
 )
 _ROLE = re.compile(
-    r"(?:(?P<zh>作为)|(?i:as (?:an?|the) )(?!(?i:result|example|side|consequence|whole|note|rule|reminder|matter|final)\b))"
+    r"(?:(?P<zh>作为)|(?i:as (?:an?|the) )(?!(?i:result|example|side|consequence|whole|note|rule|reminder|matter|final)\b))"  # noqa: E501
 )
 _GOAL_ZH = r"(?:(?:，|,)?[ \t]*(?:我(?:们)?(?:想要?|希望|需要|要|期望|能够?|可以)|希望|想要))"
 _GOAL_EN = r"(?i:\bI (?:want|would like|need|wish|can|must|should|expect|will)\b|\bI['’]d like\b)"
@@ -32,7 +33,7 @@ _CRITERION = re.compile(
     r"(?:(?P<number>\d{1,3})[ \t*_`]*(?:[:：.、)）-][ \t]*|[ \t]+|$)|(?P<section>s?[ \t*_`]*(?:[:：]|$)))(?P<body>.*)"
 )
 _SCENARIO = re.compile(
-    r"(?P<word>场景大纲|场景|剧本|(?i:Scenario Outline|Scenario Template|Scenario))[ \t]*(?P<number>\d{1,3})?[ \t*_`]*[:：][ \t]*(?P<body>.*)"
+    r"(?P<word>场景大纲|场景|剧本|(?i:Scenario Outline|Scenario Template|Scenario))[ \t]*(?P<number>\d{1,3})?[ \t*_`]*[:：][ \t]*(?P<body>.*)"  # noqa: E501
 )
 _STEP_ZH = {
     "given": ("假设", "假如", "假定", "给定", "如果"),
@@ -67,7 +68,7 @@ class Line:
     ``text`` all of it; ``number`` that of the heading or list item; ``item`` true for a list item; ``steps`` the
     ``(kind, body, start, end)`` of a step line, kind ``and`` where the line continues the one before; ``role`` a role
     that is glued to a header; ``weak`` for a header that prose has as well (``Feature:``). ``tongue`` is the language of its keyword.
-    """
+    """  # noqa: E501
 
     kind: str
     text: str
@@ -127,7 +128,7 @@ def _classify(text: str, start: int, number: int | None, item: bool) -> Line:
 def _steps(text: str, start: int) -> tuple[tuple[str, str, int, int], ...]:
     cuts = [0, *(m.end() for m in _INLINE.finditer(text)), len(text)]
     out = []
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in itertools.pairwise(cuts):
         m = _STEP.match(text, a, b)
         if m is None:
             continue

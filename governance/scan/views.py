@@ -6,6 +6,7 @@ import functools
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,7 @@ class TextColumns:
 def text_columns(batch: pa.RecordBatch) -> TextColumns:
     """Return the texts of a SAMPLES *batch*; nothing is copied but the small columns."""
     column = batch.column("texts")
-    first = column.offsets.to_numpy().astype(np.int64)
+    first = _numbers(column.offsets, np.int32).astype(np.int64)
     structs = column.values.slice(first[0], first[-1] - first[0]) if len(first) else column.values
     first = first - first[0] if len(first) else np.zeros(1, np.int64)
     texts = structs.field("text")
@@ -75,12 +76,11 @@ def text_columns(batch: pa.RecordBatch) -> TextColumns:
     starts, ends = offsets[:-1], offsets[1:]
     if texts.null_count:
         ends = np.where(np.asarray(texts.is_valid().to_numpy(zero_copy_only=False)), ends, starts)
-    encoded = structs.field("role").dictionary_encode()
+    encoded = structs.field("role").fill_null("") if structs.field("role").null_count else structs.field("role")
+    encoded = encoded.dictionary_encode()
     names = [v.as_py() for v in encoded.dictionary]
     codes = np.array([ROLES.index(n) if n in ROLES else -1 for n in names] + [-1], np.int8)
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    if encoded.null_count:  # to_numpy made them NaN; fill_null would import pandas into every worker
-        indices = np.where(np.isnan(indices), len(names), indices).astype(np.int64)
+    indices = _numbers(encoded.indices, np.int32)
     return TextColumns(
         data=memoryview(values) if values is not None else memoryview(b""),
         starts=starts,
@@ -90,6 +90,11 @@ def text_columns(batch: pa.RecordBatch) -> TextColumns:
         roles=codes[indices],
         fields=structs.field("field"),
     )
+
+
+def _numbers(array: pa.Array, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """The values of an array without nulls; ``to_numpy`` would import pandas, in every worker, if installed."""
+    return np.frombuffer(array.buffers()[1] or b"", dtype)[array.offset : array.offset + len(array)]
 
 
 class TextView:
@@ -181,7 +186,9 @@ def strings(values: Sequence[str]) -> pa.Array:
     encoded = [v.encode("utf-8", "surrogatepass") for v in values]
     offsets = np.zeros(len(encoded) + 1, np.int32)
     np.cumsum([len(e) for e in encoded], out=offsets[1:])
-    return pa.Array.from_buffers(pa.string(), len(encoded), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))])
+    return pa.Array.from_buffers(
+        pa.string(), len(encoded), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    )
 
 
 def integers(values: Sequence[int]) -> pa.Array:

@@ -17,13 +17,17 @@ Texts = Sequence[tuple[str, str]]
 """(role, text) pairs of one sample."""
 
 
+SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "KANA REPEAT", "HENTAIGANA", "HANGZHOU", "IDEOGRAPHIC NUMBER", "IDEOGRAPHIC IT")
+"""Parts of the names of characters that are lexemes of their own."""
+
+
 def lexemes(text: str) -> tuple[str, ...]:
     """Lex *text* one character at a time."""
     out: list[str] = []
     word = False
     for character in text:
         name = unicodedata.name(character, "")
-        alone = name.startswith(("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC"))
+        alone = ord(character) >= 0x32400 or any(script in name for script in SCRIPTS)
         part = character == "_" or unicodedata.category(character)[0] in "LMN"
         if character.isspace():
             word = False

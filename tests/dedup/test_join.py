@@ -78,12 +78,12 @@ def test_borders(threshold: float, size: int, common: int) -> None:
     A pair exactly at the threshold is in, whatever the threshold is as a binary fraction; one shingle less is out.
     """
     one = set(range(1, size + 1))
-    other = set(range(1, common + 1)) | set(range(100, 100 + size - common))
-    union = len(one | other)
-    assert Fraction(common, union) == Fraction(str(threshold)) or size in (17, 4)
-    with duckdb.connect() as con:
-        found = near_pairs(as_sets([one, other]), con, threshold=threshold)
-    assert found.left.size == (Fraction(common, union) >= Fraction(str(threshold)))
+    for shared, pairs in ((common, 1), (common - 1, 0)):
+        other = set(range(1, shared + 1)) | set(range(100, 100 + size - shared))
+        value = Fraction(shared, len(one | other))
+        assert value == Fraction(str(threshold)) if pairs else value < Fraction(str(threshold))
+        with duckdb.connect() as con:
+            assert near_pairs(as_sets([one, other]), con, threshold=threshold).left.size == pairs
 
 
 def test_fractions() -> None:

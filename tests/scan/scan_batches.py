@@ -17,7 +17,8 @@ KEY = b"0123456789abcdef" * 2
 def a_rule(rule_id: str, body: str, **values: Any) -> Rule:
     """A rule with the defaults of a rule file; kind ``pattern`` on any text unless said otherwise."""
     return Rule(**{
-        "rule_id": rule_id, "severity": "error", "field": "any", "kind": "pattern", "body": body, "message": "m", **values
+        "rule_id": rule_id, "severity": "error", "field": "any", "kind": "pattern", "body": body, "message": "m",
+        **values,
     })  # fmt: skip
 
 
@@ -29,7 +30,15 @@ def a_batch(samples: Sequence[Mapping[str, str] | Sequence[tuple[str, str, str]]
         texts = [{"field": f, "role": r, "text": t} for f, r, t in triples]
         identity = sample_id((r, t) for _, r, t in triples)
         rows.append(
-            {"n": n, "file": "d.jsonl", "row": n, "sample_id": identity, "shape": "mapped", "texts": texts, "record": "{}"}
+            {
+                "n": n,
+                "file": "d.jsonl",
+                "row": n,
+                "sample_id": identity,
+                "shape": "mapped",
+                "texts": texts,
+                "record": "{}",
+            }
         )
     return pa.RecordBatch.from_pylist(rows, schema=SAMPLES)
 

@@ -13,7 +13,14 @@ from scan_batches import KEY, a_rule
 from governance.errors import RuleError
 from governance.rules import load_rules
 from governance.scan import patterns
-from governance.scan.patterns import HyperscanPatterns, Re2Patterns, compile_database, expressions, load_patterns, scannable
+from governance.scan.patterns import (
+    HyperscanPatterns,
+    Re2Patterns,
+    compile_database,
+    expressions,
+    load_patterns,
+    scannable,
+)
 from governance.scan.prove import probe_batch
 from governance.scan.scanner import Scanner
 
@@ -44,7 +51,8 @@ def test_both_engines_give_equal_findings(monkeypatch: pytest.MonkeyPatch) -> No
 def test_hyperscan_misses_nothing(text: str) -> None:
     """What RE2 matches Hyperscan reports: anchors, word boundaries, case folding, classes."""
     bodies = (
-        r"(?i)k+s", r"\bk\b", r"(?m)^\s*a$", r"a\s*\z", r"\w\W\w", r"[^a]1", r"(?i)[^k]s", r"\pL1", r"(?s)a.k", r"a$", r"^1",
+        r"(?i)k+s", r"\bk\b", r"(?m)^\s*a$", r"a\s*\z", r"\w\W\w", r"[^a]1", r"(?i)[^k]s", r"\pL1", r"(?s)a.k", r"a$",
+        r"^1",
     )  # fmt: skip
     exact, fast = both_engines(bodies)
     assert slots(exact, text) <= slots(fast, text)

@@ -32,7 +32,8 @@ HEAVY = ("duckdb", "numba", "pandas", "pydantic", "great_expectations", "typer",
 def samples(tmp_path: Path) -> Path:
     """A samples file of three record batches."""
     batches = [
-        a_batch([{"instruction": f"{b}", "output": f"row {i} 用户 {i:04}\nGET /create"} for i in range(50)]) for b in range(3)
+        a_batch([{"instruction": f"{b}", "output": f"row {i} 用户 {i:04}\nGET /create"} for i in range(50)])
+        for b in range(3)
     ]
     return write_samples(tmp_path / "samples.arrow", batches)
 
@@ -124,7 +125,7 @@ def test_a_failure_in_a_worker_holds_no_text(
 @pytest.mark.usefixtures("always_pool")
 def test_a_rule_error_in_a_worker_stays_one(samples: Path) -> None:
     """A wrong rule that only the scanner notices is the same clear error from a pool."""
-    with pytest.raises(RuleError, match="^t/unknown: check 'nope' is unknown"):
+    with pytest.raises(RuleError, match=r"^t/unknown: check 'nope' is unknown"):
         scan_samples(samples, [a_rule("t/unknown", "nope", kind="check")], KEY, processes=2)
 
 

@@ -72,7 +72,7 @@ def test_prefix_and_own_path_are_shown_where_they_stand():
 )
 def test_annotation_forms(annotation, routes):
     """Every way to write a mapping gives its routes; other annotations, comments and strings give none."""
-    text = f'@RequestMapping("/p")\nclass A {{\n  static final String BASE = "/base";\n  {annotation}\n  public List<X> a(int b) {{ }}\n}}'
+    text = f'@RequestMapping("/p")\nclass A {{\n  static final String BASE = "/base";\n  {annotation}\n  public List<X> a(int b) {{ }}\n}}'  # noqa: E501
     assert found(text) == routes
 
 
@@ -176,8 +176,8 @@ def test_the_trigger_is_one_pattern_and_stands_in_every_text_with_a_route():
 @given(
     st.lists(
         st.sampled_from(
-            ["@GetMapping", '("/a")', "(", ")", "{", "}", '"', "'", "/*", "*/", "//", "\n", "class A", "GET /x", "```java",
-             "```", "@RequestMapping", "method=", "用户", "\u2028", "\\", '"""', " + ", "B", ";", "a<", "void a(", "\ud800"]
+            ["@GetMapping", '("/a")', "(", ")", "{", "}", '"', "'", "/*", "*/", "//", "\n", "class A", "GET /x", "```java",  # noqa: E501
+             "```", "@RequestMapping", "method=", "用户", "\u2028", "\\", '"""', " + ", "B", ";", "a<", "void a(", "\ud800"]  # noqa: E501
         ),
         max_size=40,
     )

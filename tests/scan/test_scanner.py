@@ -14,7 +14,9 @@ from governance.samples import FINDINGS, ROUTES, STORIES
 from governance.scan.scanner import Scanner
 
 DIGITS = a_rule("t/digits", r"\d{4}")
-CONTROLLER = '@RestController\n@RequestMapping("/blog")\nclass A {\n  @PostMapping("/createPost")\n  void create() {}\n}\n'
+CONTROLLER = (
+    '@RestController\n@RequestMapping("/blog")\nclass A {\n  @PostMapping("/createPost")\n  void create() {}\n}\n'
+)
 
 
 def places(rules: list[Rule], samples: list[Any], **options: Any) -> list[tuple[Any, ...]]:
@@ -50,7 +52,7 @@ def test_group_one_is_reported() -> None:
 )
 def test_field_is_a_role(field: str, found: list[str]) -> None:
     """A rule reads the texts of its role only; `prompt` is everything but the output."""
-    sample = {role: "1234" for role in ("system", "instruction", "input", "output")}
+    sample = dict.fromkeys(("system", "instruction", "input", "output"), "1234")
     assert [p[1] for p in places([a_rule("t/d", r"\d{4}", field=field)], [sample])] == found
 
 
@@ -164,7 +166,7 @@ def test_broken_query_names_its_rule() -> None:
         a_rule("t/wrong", "a", validator="no_such_validator"),
         a_rule("t/wrong", "a*"),
     ):
-        with pytest.raises(RuleError, match="^t/wrong: "):
+        with pytest.raises(RuleError, match=r"^t/wrong: "):
             Scanner([rule], KEY)
 
 

@@ -42,7 +42,7 @@ def test_the_story_of_the_article():
     assert (story.language, story.format, story.declared, story.effective) == ("zh", "free", 1, 1)
     assert story.criteria[0].number == 1
     assert ARTICLE[story.start : story.end] == ARTICLE.rstrip()
-    assert [ARTICLE[s.start : s.end].split()[0] for s in story.criteria[0].steps] == ["假设", "当", "于是"]
+    assert [ARTICLE[s.start : s.end].split(maxsplit=1)[0] for s in story.criteria[0].steps] == ["假设", "当", "于是"]
 
 
 def test_header_and_role_on_one_line():
@@ -94,7 +94,7 @@ def test_a_story_on_one_line():
 
 def test_several_stories_are_counted_one_by_one():
     """A sample with several stories has the criteria of each, indented or not; an empty header announces the next."""
-    text = "用户故事1：\n\n    用户故事：a\n    作为 一位用户\n    我想 b\n    AC 1:  c\n        假设 d\n        当 e\n        于是 f\n\n2. 用户故事：g\n作为h\n我想i\nAC 1: j\nAC 2: k\n"
+    text = "用户故事1：\n\n    用户故事：a\n    作为 一位用户\n    我想 b\n    AC 1:  c\n        假设 d\n        当 e\n        于是 f\n\n2. 用户故事：g\n作为h\n我想i\nAC 1: j\nAC 2: k\n"  # noqa: E501
     assert [s.title for s in extract_stories(text)] == ["a", "g"]
     assert counts(text) == [(1, 1), (2, 0)]
 
@@ -205,7 +205,7 @@ def test_gherkin_inside_markdown_and_broken_gherkin():
     feature = "Feature: A\n  Scenario: b\n    Given c\n    When d\n    Then e\n"
     text = f"Here:\n\n```gherkin\n{feature}```\n"
     (story,) = extract_stories(text)
-    assert (story.format, text[story.criteria[0].start : story.criteria[0].end].split("\n")[0]) == (
+    assert (story.format, text[story.criteria[0].start : story.criteria[0].end].split("\n", maxsplit=1)[0]) == (
         "gherkin",
         "Scenario: b",
     )
@@ -217,8 +217,8 @@ def test_gherkin_inside_markdown_and_broken_gherkin():
 @given(
     st.lists(
         st.sampled_from(
-            ["用户故事：", "作为", "我想", "以便于", "AC 1:", "AC：", "假设 ", "当 ", "于是 ", "\n", "\n", "Given ", "When ", "Then ", "And ",
-             "Feature: ", "Scenario: ", "As a ", "I want ", "so that ", "- ", "1. ", "x", "，", "```gherkin\n", "|", "@", "\u2028", "\ud800"]
+            ["用户故事：", "作为", "我想", "以便于", "AC 1:", "AC：", "假设 ", "当 ", "于是 ", "\n", "\n", "Given ", "When ", "Then ", "And ",  # noqa: E501
+             "Feature: ", "Scenario: ", "As a ", "I want ", "so that ", "- ", "1. ", "x", "，", "```gherkin\n", "|", "@", "\u2028", "\ud800"]  # noqa: E501
         ),
         max_size=40,
     )
