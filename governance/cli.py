@@ -314,5 +314,22 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(3)
 
 
+def run() -> None:
+    """
+    The program: `main`, and an exit that waits for nobody.
+
+    DuckDB's binding prints a page about leaks at a normal exit once Great Expectations was used with it, and a
+    background import may still run; both are noise after the last line of a command.
+    """
+    code: Any = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
-    main()
+    run()

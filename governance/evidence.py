@@ -57,6 +57,7 @@ def write_run(
             pipeline=(setup.pipeline.name, setup.pipeline.digest()), rules_digest=setup.digest,
             policy=(setup.policy.name, setup.policy.digest()) if setup.policy else None, run=run,
             created=options.now, expires=expiry(setup, options), evidence=sha256_file(folder / "evidence.json"),
+            accepted=sum(f["accepted"] for f in evidence["findings"]),
         )  # fmt: skip
         environ = {"GOVERNANCE_SIGNING_KEY": str(options.signing_key)} if options.signing_key else os.environ
         key = load_signing_key(workspace.root, environ)

@@ -159,10 +159,13 @@ def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, 
             raise; look at ``passed``.
     """
     from governance.evidence import write_run
+    from governance.gate.expectations import start_import
 
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
     progress = options.progress or Progress()
+    if options.record:
+        start_import()
     with workspace.work() as work:
         ingested = ingest(dataset, setup, options, workspace, work)
         saver = _Saver(workspace, ingested, parents)
@@ -235,6 +238,16 @@ def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
         expectations=expectations,
         objections=[
             *(f"{name} changed while it was checked; check it again" for name in changed),
-            *(check_policy(setup.policy, pipeline, setup.digest, pipeline.packs) if setup.policy else ()),
+            *(
+                check_policy(setup.policy, pipeline, setup.digest, pipeline.packs, accepted=_accepted_count(measured))
+                if setup.policy
+                else ()
+            ),
         ],
     )  # fmt: skip
+
+
+def _accepted_count(measured: Measured) -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.sum(measured.tables.findings["accepted"]).as_py() or 0)

@@ -208,7 +208,7 @@ def verify_run(run: str, workspace: Path, policy_file: Path | None) -> list[str]
         envelope, digest=evidence["dataset"]["digest"], trust=trust, now=current_time(),
         pipeline_digest=evidence["pipeline"]["digest"], policy=policy,
     )  # fmt: skip
-    if _signed_evidence(envelope) != sha256_file(folder / "evidence.json"):
+    if found.evidence != sha256_file(folder / "evidence.json"):
         raise SignatureError(f"{folder / 'evidence.json'}: is not the evidence that was signed")
     lines = [
         f"run {evidence['run']}: {found.result}, dataset {evidence['dataset']['digest']}",
@@ -219,16 +219,6 @@ def verify_run(run: str, workspace: Path, policy_file: Path | None) -> list[str]
     if stored.is_file():
         lines += [f"made from dataset {parent}" for parent in read_json(stored)["parents"]]
     return lines
-
-
-def _signed_evidence(envelope: dict[str, Any]) -> str:
-    """The evidence digest in an envelope whose signature held."""
-    import base64
-    import json
-
-    from governance.gate.signing import DETAILS
-
-    return str(json.loads(base64.b64decode(envelope["payload"]))["predicate"][DETAILS].get("evidence"))
 
 
 def list_quarantine(workspace: Path, dataset: str | None) -> list[dict[str, Any]]:

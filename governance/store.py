@@ -33,9 +33,6 @@ import pyarrow.parquet as pq
 from governance.errors import InputError, WorkspaceError
 from governance.samples import DUPLICATES, FINDINGS, QUARANTINE, ROUTES, SAMPLES, STORIES, Text
 
-SqlError = duckdb.Error
-"""What SQL raises; here so that nothing above this module has to import duckdb."""
-
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

@@ -42,8 +42,8 @@ _METRICS = {
     "quarantined": "SELECT count(*) FROM quarantine",
     "unknown-licence": "SELECT count(*) FROM samples"
     " WHERE coalesce(lower(trim(licence)), '') IN (SELECT unnest($unknown::VARCHAR[]))",
-    "exact-duplicates": "SELECT count(DISTINCT n) FROM duplicates WHERE kind = 'exact'",
-    "near-duplicates": "SELECT count(DISTINCT n) FROM duplicates WHERE kind <> 'exact'",
+    "exact-duplicates": "SELECT count(*) - count(DISTINCT sample_id) FROM samples",
+    "near-duplicates": "SELECT count(DISTINCT sample_id) FROM duplicates WHERE kind <> 'exact'",
     "most-repeated": "SELECT coalesce(max(copies) - 1, 0) FROM"
     " (SELECT count(*) AS copies FROM samples GROUP BY sample_id)",
 }

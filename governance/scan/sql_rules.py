@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from governance.engines import usersql
 from governance.errors import RuleError
 from governance.rules import Rule, fingerprint
 from governance.samples import FINDINGS, SAMPLES, sample_id
-from governance.store import SqlError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,13 +39,7 @@ def run_sql_rules(con: DuckDBPyConnection, rules: Sequence[Rule], key: bytes) ->
 
 
 def _query(con: DuckDBPyConnection, rule: Rule) -> list[dict[str, Any]]:
-    try:
-        result = con.execute(rule.body)
-        names = [d[0] for d in result.description or []]
-        found = result.fetchall()
-    except SqlError as problem:
-        reason = str(problem).splitlines()[0][:200]
-        raise RuleError(f"{rule.rule_id}: sql fails: {reason}") from None
+    names, found = usersql.select(con, rule.body, rule.rule_id, error=RuleError)
     if "n" not in names:
         raise RuleError(f"{rule.rule_id}: sql returns {', '.join(names) or 'nothing'}; expected a column n")
     return [dict(zip(names, row, strict=True)) for row in found]

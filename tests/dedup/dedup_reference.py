@@ -17,7 +17,18 @@ Texts = Sequence[tuple[str, str]]
 """(role, text) pairs of one sample."""
 
 
-SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "KANA REPEAT", "HENTAIGANA", "HANGZHOU", "IDEOGRAPHIC NUMBER", "IDEOGRAPHIC IT")
+SCRIPTS = (
+    "CJK",
+    "HIRAGANA",
+    "KATAKANA",
+    "KANA REPEAT",
+    "HENTAIGANA",
+    "HANGZHOU",
+    "MASU MARK",
+    "IDEOGRAPHIC NUM",
+    "IDEOGRAPHIC IT",
+    "IDEOGRAPHIC CL",
+)
 """Parts of the names of characters that are lexemes of their own."""
 
 

@@ -80,6 +80,18 @@ def fnv_mixed(part: bytes) -> int:
 STABLE = [f"{fnv_mixed(part.encode()):016x}" for part in ("def", "单", "_")]
 
 
+def test_every_character() -> None:
+    """
+    Every code point is what the reference says: a word's, a lexeme of its own, or space.
+    """
+    classes = character_classes()
+    for point in range(classes.size):
+        if not 0xD800 <= point < 0xE000:
+            joined = lexemes(f"a{chr(point)}a")
+            kind = {(1, 3): WORD, (3, 3): ALONE, (2, 2): SPACE}[len(joined), sum(map(len, joined))]
+            assert classes[point] == kind, hex(point)
+
+
 def test_classes() -> None:
     """
     Every code point below the table's end has one of the three classes; the last letters of the table are Han.

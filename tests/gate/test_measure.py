@@ -79,13 +79,13 @@ def test_a_finding_outside_every_route_still_counts(tables: Tables) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "expected"),
-    [("exact-duplicates", 2), ("near-duplicates", 1), ("most-repeated", 3), ("unknown-licence", 4)],
+    [("exact-duplicates", 6), ("near-duplicates", 1), ("most-repeated", 3), ("unknown-licence", 4)],
 )
 def test_metrics(tables: Tables, metric: str, expected: int) -> None:
     """Every built-in metric counts what its description says."""
     tables.add_samples(8, licence=["MIT", None, "Apache-2.0", " Unknown"], sample_id=["a", "b"])
     kinds = ["exact", "exact", "near"]
-    tables.fill("duplicates", samples.DUPLICATES, [{"n": i, "kind": k} for i, k in enumerate(kinds)])
+    tables.fill("duplicates", samples.DUPLICATES, [{"n": i, "kind": k, "sample_id": k} for i, k in enumerate(kinds)])
     assert measure_gate(tables.con, metric, GateSpec(metric=metric, limit=0)) == (8, expected)
 
 
