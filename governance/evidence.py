@@ -46,7 +46,7 @@ def write_run(
     wanted = f"{options.now:%Y%m%dT%H%M%SZ}-{digest[:8]}-{setup.pipeline.digest()[:4]}"
     with workspace.new_run(wanted) as (run, folder):
         if options.record:
-            verdict = _record(verdict, folder, run)
+            verdict = _record(verdict, folder, run, options.now)
         evidence = build_evidence(run, name, measured, setup, options, verdict, ledger)
         (folder / "evidence.json").write_text(evidence_json(evidence), "utf-8")
         write_tables(measured, folder, ledger)
@@ -74,11 +74,12 @@ def expiry(setup: Setup, options: Options) -> dt.datetime:
     return options.now + dt.timedelta(days=days)
 
 
-def _record(verdict: Verdict, folder: Path, run: str) -> Verdict:
+def _record(verdict: Verdict, folder: Path, run: str, moment: dt.datetime) -> Verdict:
     """Let Great Expectations record the gates; where it does not agree, the verdict is CLOSED."""
     from governance.gate.expectations import record_gates
 
-    disagreements = [f"the recorder disagrees: {d}" for d in record_gates(verdict.results, folder / "gx", run)]
+    lines = record_gates(verdict.results, folder / "gx", run, moment=moment)
+    disagreements = [f"the recorder disagrees: {d}" for d in lines]
     if not disagreements:
         return verdict
     return dataclasses.replace(verdict, status="CLOSED", reasons=(*verdict.reasons, *disagreements))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ def prepare(options: Options, workspace: Workspace) -> Setup:
     pipeline = load_pipeline(options.pipeline)
     base = pipeline_path(options.pipeline).parent
     folders = [base / f for f in pipeline.rule_folders] + list(options.rules)
-    packs = None if folders and pipeline.packs == ["*"] else pipeline.packs
+    packs = None if pipeline.packs == ["*"] else pipeline.packs
     own = {r.pack for f in folders for r in load_rules(None, [f], builtin=False)}
     rules = load_rules([*packs, *sorted(own - set(packs))] if packs is not None else None, folders)
     disabled = set(select(rules, pipeline.disable))
@@ -113,23 +113,10 @@ def find_duplicates(ingested: Ingested, setup: Setup, options: Options, work: Pa
         con = open_database(memory_limit=limit, threads=options.workers, spill=spill)
         found = cluster_duplicates(
             ingested.samples, con, threshold=setup.pipeline.dedup.threshold, threads=options.workers, work=spill,
-            memory_limit=limit, progress=_whole(done, ingested.count),
+            memory_limit=limit, progress=done,
         )  # fmt: skip
         con.close()
     return found.table
-
-
-def _whole(done: Callable[[int], None], total: int) -> Callable[[float], None]:
-    """Turn shares done (0 to 1) into steps of a bar of *total*."""
-    seen = 0
-
-    def advance(share: float) -> None:
-        nonlocal seen
-        step = int(share * total) - seen
-        seen += step
-        done(step)
-
-    return advance
 
 
 def _connect_probe(samples: pa.Table) -> DuckDBPyConnection:

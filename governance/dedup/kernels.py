@@ -30,7 +30,7 @@ def kernel(signature: Any = None) -> Callable[[F], F]:
     Return a decorator that compiles for *signature* at import; without one, for what a kernel of its file passes.
 
     The machine code is cached beside the source, or in the user's cache folder where that is not writable. Where
-    neither is, every process compiles anew (about 3 s).
+    neither is, every process compiles anew (some seconds).
     """
 
     def compile_it(function: F) -> F:

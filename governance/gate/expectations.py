@@ -30,6 +30,8 @@ from governance.samples import PROVENANCE
 from governance.settings import Expectation
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from duckdb import DuckDBPyConnection
 
 LENGTHS = {f"{role}_characters": role for role in ("system", "instruction", "input", "output")}
@@ -135,13 +137,14 @@ def start_import() -> threading.Thread:
     return thread
 
 
-def record_gates(results: Sequence[GateResult], out: Path, run_id: str) -> list[str]:
+def record_gates(results: Sequence[GateResult], out: Path, run_id: str, *, moment: datetime | None = None) -> list[str]:
     """
     Let Great Expectations record *results* as suite, checkpoint and Data Docs in the folder *out*.
 
     Only counts go in. Three expectations per gate: it has a value, enough was checked, the value is within the limit.
 
     Args:
+        moment: the time that is written; now without it.
         out: made if missing; afterwards holds ``suite.json``, ``checkpoint.json``, ``validation.json`` and
             ``index.html`` with its pages, none of which loads anything from elsewhere.
 
@@ -159,7 +162,7 @@ def record_gates(results: Sequence[GateResult], out: Path, run_id: str) -> list[
     try:
         work.mkdir(parents=True, exist_ok=True)
         with _silence():
-            outcome = _run_checkpoint(gx, results, work, run_id)
+            outcome = _run_checkpoint(gx, results, work, gx.RunIdentifier(run_name=run_id, run_time=moment))
         keep_record(work / "gx", out, run_id)
     except OSError as problem:
         raise WorkspaceError(f"{out}: the record cannot be written: {problem.strerror}") from None
@@ -218,7 +221,7 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _run_checkpoint(gx: Any, results: Sequence[GateResult], work: Path, run_id: str) -> Any:
+def _run_checkpoint(gx: Any, results: Sequence[GateResult], work: Path, run_id: Any) -> Any:
     import pandas as pd
 
     rows = [{"gate": i, "name": r.gate, "checked": r.checked, "value": r.value} for i, r in enumerate(results)]
@@ -239,7 +242,7 @@ def _run_checkpoint(gx: Any, results: Sequence[GateResult], work: Path, run_id: 
             result_format="BASIC",
         )
     )
-    return checkpoint.run(batch_parameters={"dataframe": frame}, run_id=gx.RunIdentifier(run_name=run_id))
+    return checkpoint.run(batch_parameters={"dataframe": frame}, run_id=run_id)
 
 
 def _recorded(gx: Any, place: int, result: GateResult) -> list[Any]:

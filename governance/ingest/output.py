@@ -37,7 +37,7 @@ class Writer:
             self._sink = pa.OSFile(str(self.samples), "wb")
             self._bad_sink = pa.OSFile(str(self._bad_path), "wb")
         except OSError as problem:
-            raise _unwritable(self.samples.parent, problem) from None
+            raise unwritable(self.samples.parent, problem) from None
         self._out = pa.ipc.new_file(self._sink, SAMPLES)
         self._bad_out = pa.ipc.new_file(self._bad_sink, QUARANTINE)
         return self
@@ -55,7 +55,7 @@ class Writer:
             self._bad_sink.close()
         except OSError as problem:
             if kind is None:
-                raise _unwritable(self.samples, problem) from None
+                raise unwritable(self.samples, problem) from None
 
     @property
     def digest(self) -> str:
@@ -79,7 +79,7 @@ class Writer:
         try:
             self._add(parsed)
         except OSError as problem:
-            raise _unwritable(self.samples, problem) from None
+            raise unwritable(self.samples, problem) from None
 
     def _add(self, parsed: Parsed) -> None:
         for batch in parsed.batches:
@@ -125,7 +125,7 @@ class Writer:
             self._bad, self._bad_size = [], 0
 
 
-def _unwritable(path: Path, problem: OSError) -> WorkspaceError:
+def unwritable(path: Path, problem: OSError) -> WorkspaceError:
     # pyarrow's errors have a text of their own.
     why = os.strerror(problem.errno) if problem.errno else "unknown error"
     return WorkspaceError(f"{path}: cannot be written: {why}; free space or choose another folder")

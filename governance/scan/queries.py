@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+from typing import Any, cast
 
 from governance.errors import RuleError
+from governance.languages import treesitter
 
-LANGUAGES = {"java": "tree_sitter_java", "python": "tree_sitter_python"}
 CAPTURE = "flag"
-
-
-@functools.cache
-def _language(name: str) -> Any:
-    import importlib
-
-    import tree_sitter
-
-    return tree_sitter.Language(importlib.import_module(LANGUAGES[name]).language())
 
 
 def compile_query(language: str, source: str, rule_id: str) -> Any:
@@ -30,7 +20,7 @@ def compile_query(language: str, source: str, rule_id: str) -> Any:
     import tree_sitter
 
     try:
-        query = tree_sitter.Query(_language(language), source)
+        query = tree_sitter.Query(treesitter.grammar(cast(treesitter.Language, language)), source)
     except tree_sitter.QueryError as problem:
         raise RuleError(f"{rule_id}: query: {' '.join(str(problem).split())}") from None
     if CAPTURE not in {query.capture_name(i) for i in range(query.capture_count)}:
@@ -40,9 +30,7 @@ def compile_query(language: str, source: str, rule_id: str) -> Any:
 
 def parse(language: str, data: bytes) -> Any:
     """Return the root node of *data*; broken code gives a tree with error nodes, never an exception."""
-    import tree_sitter
-
-    return tree_sitter.Parser(_language(language)).parse(data).root_node
+    return treesitter.parse(cast(treesitter.Language, language), data).root_node
 
 
 def captured(query: Any, root: Any) -> list[tuple[int, int]]:

@@ -14,8 +14,9 @@ from governance.scan.story_lines import Line, lines_of, split_role, starts_goal
 from governance.scan.units import Criterion, Step, Story
 
 TRIGGER = (
-    r"故事|作为|验收|场景|假设|假如|假定|给定|功能|(?i:\bstory\b|\bas an? |\bacceptance criteri|\bscenario|\bfeature:|\bgiven\b"  # noqa: E501
-    r"|\bac ?[#-]?\d|\bac ?[:：]|# *language *:)"
+    r"用户故事|使用者故事|故事卡?[ \t]*[#\d:：]|验收|(?i:user stor(?:y|ies)|acceptance criteri|# *language *:)"
+    r"|(?im:^[\W\d_]{0,40}(?:as an? |as the |作为|ac ?[-#]? ?\d|ac ?[:：]|scenario|场景|剧本|given|假设|假如|假定|给定"
+    r"|(?:story|feature|功能)[ \t]*[#\d:：]))"
 )
 """Stands in every text that can hold a story. RE2 and Hyperscan syntax."""
 
