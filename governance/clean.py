@@ -106,7 +106,7 @@ def remedies(setup: Setup) -> dict[str, list[tuple[str, list[str], list[str]]]]:
     """
     found: dict[str, list[tuple[str, list[str], list[str]]]] = {}
     for name, gate in setup.pipeline.gates.items():
-        severities = list(SEVERITIES) if gate.remedy == "scrub" else list(gate.severity)
+        severities: list[str] = list(SEVERITIES if gate.remedy == "scrub" else gate.severity)
         if gate.rules is not None:
             found.setdefault(gate.remedy, []).append((name, setup.gate_rules(name), severities))
     return found
@@ -270,7 +270,7 @@ def _save_dropped(workspace: Workspace, ingested: Ingested, ledger: Ledger) -> N
                     "reason": f"dropped: {ledger.reasons[n][-1]}", "detail": "", "raw": orjson.dumps(record),
                 }
             )  # fmt: skip
-    workspace.save_quarantine(f"{ingested.digest[:16]}-clean", pa.Table.from_pylist(rows, schema=QUARANTINE))
+    workspace.save_quarantine(ingested.digest, pa.Table.from_pylist(rows, schema=QUARANTINE))
 
 
 def plan_clean(dataset: Path | str, options: Options) -> list[dict[str, Any]]:
@@ -327,7 +327,8 @@ def scrub_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[int
         ingested = ingest(dataset, setup, options, workspace, work)
         if ingested.quarantine.num_rows:
             raise UsageError(
-                f"{dataset}: {ingested.quarantine.num_rows} records cannot be read, so they cannot be scrubbed; "
+                f"{setup.sensitive.masked(str(dataset))}: {ingested.quarantine.num_rows} records cannot be read, "
+                "so they cannot be scrubbed; "
                 "`governance check` names them, `governance clean` leaves them out"
             )
         current = read_samples(ingested.samples)

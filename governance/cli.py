@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from governance import quick
 from governance.errors import GovernanceError, UsageError
 
 app = typer.Typer(
@@ -196,7 +197,7 @@ def init(
 
     settings = options(pipeline, workspace, columns=column, record=False)
     propose_pipeline(dataset, out, settings)
-    typer.echo(f"{out}: written; read the limits, then: governance check {dataset or 'DATASET'} --pipeline {out}")
+    typer.echo(f"{out}: written; read the limits, then: governance check DATASET --pipeline {out}")
 
 
 @app.command(rich_help_panel=PREPARE)
@@ -261,13 +262,15 @@ def prove(
     dataset: Annotated[str | None, typer.Option(help="A dataset that passes; a built-in control without it.")] = None,
     rules: Folders = None,
     policy_file: Annotated[Path | None, typer.Option(help="The company's policy.")] = None,
+    workspace: WorkspacePath = DEFAULT_WORKSPACE,
     format_: Format = "table",
 ) -> None:
     """Plant one violation per gate into a copy of the data and show that each gate closes."""
     from governance.cli_output import print_proof
     from governance.prove import prove_gates
 
-    proof = prove_gates(pipeline, dataset, rules=tuple(rules or ()), policy=policy_file)
+    place = workspace if dataset else None  # copies of a user's data stay in the dataset store
+    proof = prove_gates(pipeline, dataset, rules=tuple(rules or ()), policy=policy_file, workspace=place)
     print_proof(proof, format_)
     raise typer.Exit(0 if all(p.closed for p in proof) else 1)
 
@@ -321,6 +324,7 @@ def run() -> None:
     DuckDB's binding prints a page about leaks at a normal exit once Great Expectations was used with it, and a
     background import may still run; both are noise after the last line of a command.
     """
+    quick.hide()
     code: Any = 0
     try:
         main()

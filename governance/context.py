@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from governance.gate.judge import Verdict
     from governance.ingest import Ingested
+    from governance.scan.sensitive import SensitiveText
     from governance.store import Tables
 
 FORMATS = ("html", "md", "sarif", "junit")
@@ -97,6 +99,13 @@ class Setup:
     def digest(self) -> str:
         """SHA-256 of the rules."""
         return rules_digest(self.rules)
+
+    @functools.cached_property
+    def sensitive(self) -> SensitiveText:
+        """Hides secrets and personal data in what is shown beside the texts: names of files, commands."""
+        from governance.scan.sensitive import SensitiveText
+
+        return SensitiveText.of(self.rules)
 
     def gate_rules(self, name: str) -> list[str]:
         """Ids of the rules that the gate *name* counts."""

@@ -18,6 +18,7 @@ from governance.context import Checked, Measured, Options, Setup
 from governance.gate import metrics
 from governance.gate.judge import GateResult, Verdict
 from governance.gate.measure import worst_places
+from governance.gate.recorder import Recorder
 from governance.store import Workspace, canonical, sha256_file, write_json
 
 SCHEMA = "governance/evidence/1"
@@ -28,7 +29,14 @@ TOOLS = (
 
 
 def write_run(
-    name: str, measured: Measured, setup: Setup, options: Options, workspace: Workspace, verdict: Verdict, ledger: Any
+    name: str,
+    measured: Measured,
+    setup: Setup,
+    options: Options,
+    workspace: Workspace,
+    verdict: Verdict,
+    ledger: Any,
+    recorder: Recorder | None,
 ) -> Checked:
     """
     Write the run and return it.
@@ -45,13 +53,14 @@ def write_run(
     digest = measured.ingested.digest
     wanted = f"{options.now:%Y%m%dT%H%M%SZ}-{digest[:8]}-{setup.pipeline.digest()[:4]}"
     with workspace.new_run(wanted) as (run, folder):
-        if options.record:
-            verdict = _record(verdict, folder, run, options.now)
+        if recorder is not None:
+            verdict = _record(recorder, verdict, folder, run, options.now)
         evidence = build_evidence(run, name, measured, setup, options, verdict, ledger)
         (folder / "evidence.json").write_text(evidence_json(evidence), "utf-8")
         write_tables(measured, folder, ledger)
         tables = RunTables.read(folder)
-        write_documents(folder, evidence, tables, run_spans(workspace, evidence, tables), options.formats)
+        spans = run_spans(workspace, evidence, tables, sensitive=setup.sensitive)
+        write_documents(folder, evidence, tables, spans, options.formats)
         statement = make_statement(
             verdict, dataset=evidence["dataset"]["name"], digest=digest,
             pipeline=(setup.pipeline.name, setup.pipeline.digest()), rules_digest=setup.digest,
@@ -74,11 +83,9 @@ def expiry(setup: Setup, options: Options) -> dt.datetime:
     return options.now + dt.timedelta(days=days)
 
 
-def _record(verdict: Verdict, folder: Path, run: str, moment: dt.datetime) -> Verdict:
+def _record(recorder: Recorder, verdict: Verdict, folder: Path, run: str, moment: dt.datetime) -> Verdict:
     """Let Great Expectations record the gates; where it does not agree, the verdict is CLOSED."""
-    from governance.gate.expectations import record_gates
-
-    lines = record_gates(verdict.results, folder / "gx", run, moment=moment)
+    lines = recorder.record(verdict.results, folder / "gx", run, moment)
     disagreements = [f"the recorder disagrees: {d}" for d in lines]
     if not disagreements:
         return verdict
@@ -105,7 +112,7 @@ def build_evidence(
             "reasons": list(verdict.reasons),
         },
         "dataset": {
-            "name": Path(name).name,
+            "name": setup.sensitive.masked(Path(name).name),
             "digest": ingested.digest,
             "records": ingested.records,
             "samples": ingested.count,
@@ -128,7 +135,7 @@ def build_evidence(
             "count": len(setup.rules),
         },
         "metrics": metrics.metric_values(con),
-        "gates": [_gate(con, g, setup, options, name) for g in verdict.results],
+        "gates": [_gate(con, g, setup, options, setup.sensitive.masked(name)) for g in verdict.results],
         "breaches": [g.gate for g in verdict.breaches],
         "findings": [f | rule_texts(rules[f["rule"]]) for f in metrics.finding_counts(con)],
         "probes": {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from governance.context import Checked, Measured, Options, Progress, Setup
-from governance.errors import GovernanceError, PipelineError
-from governance.ingest import Ingested, files_unchanged, ingest_files
+from governance.errors import PipelineError
+from governance.ingest import Ingested, files_unchanged, ingest_files, ingest_stored
 from governance.rules import Rule, load_rules, select
 from governance.settings import Pipeline, load_pipeline, load_policy, pipeline_path
 from governance.store import Tables, Workspace, open_database, read_samples
@@ -91,7 +92,9 @@ def measure_samples(
         planted += 1
         if not _duplicate_probe(setup, work):
             missed.append("near-duplicates")
-    con = tables.connect(memory_limit=options.memory_limit // 2, threads=options.workers)
+    spill = work / "spill"
+    spill.mkdir(exist_ok=True)
+    con = tables.connect(memory_limit=options.memory_limit // 2, threads=options.workers, spill=spill)
     with progress.stage("sql"):
         missed += [rule for rule, kind, _ in prove_sql_rules(setup.rules, _connect_probe) if kind == "flags"]
         planted += sum(len(r.flags) for r in setup.rules if r.kind == "sql")
@@ -146,57 +149,46 @@ def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, 
             raise; look at ``passed``.
     """
     from governance.evidence import write_run
-    from governance.gate.expectations import start_import
+    from governance.gate.recorder import Recorder
 
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
     progress = options.progress or Progress()
-    if options.record:
-        start_import()
-    with workspace.work() as work:
+    # Texts are saved beside the scan; leaving the pool waits for that, so nothing is written after the command's end.
+    with (
+        Recorder() if options.record else nullcontext() as recorder,
+        workspace.work() as work,
+        ThreadPoolExecutor(1, "save") as pool,
+    ):
         ingested = ingest(dataset, setup, options, workspace, work)
-        saver = _Saver(workspace, ingested, parents)
+        saved = pool.submit(_save_texts, workspace, ingested, parents)
         measured = measure_samples(ingested, setup, options, work, ledger=ledger.groups() if ledger else None)
         verdict = judge(measured, setup, options)
-        saver.join()
+        saved.result()
         with progress.stage("report"):
-            return write_run(str(dataset), measured, setup, options, workspace, verdict, ledger)
+            return write_run(str(dataset), measured, setup, options, workspace, verdict, ledger, recorder)
 
 
 def ingest(dataset: Path | str, setup: Setup, options: Options, workspace: Workspace, work: Path) -> Ingested:
     """Read *dataset*: a file, a folder, or the digest of a stored dataset (at least its first eight digits)."""
     progress = options.progress or Progress()
-    path = workspace.dataset_file(str(dataset)) or Path(dataset)
+    stored = workspace.dataset_file(str(dataset))
     with progress.stage("ingest") as done:
+        if stored is not None:
+            return ingest_stored(stored, stored.parent.name, work)
         return ingest_files(
-            path, work, columns={**setup.pipeline.columns, **options.columns}, encoding=options.encoding,
+            Path(dataset), work, columns={**setup.pipeline.columns, **options.columns}, encoding=options.encoding,
             max_row_bytes=options.max_row_bytes, processes=options.workers, progress=done,
+            mask=setup.sensitive.masked,
         )  # fmt: skip
 
 
-class _Saver(threading.Thread):
-    """Writes the texts into the dataset store while the scanners run; a failure surfaces in `join`."""
-
-    def __init__(self, workspace: Workspace, ingested: Ingested, parents: Sequence[str]) -> None:
-        super().__init__(daemon=True)
-        self.workspace, self.ingested, self.parents = workspace, ingested, list(parents)
-        self.problem: GovernanceError | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            files = [{"name": f.name, "sha256": f.sha256, "bytes": f.bytes} for f in self.ingested.files]
-            manifest = {"samples": self.ingested.count, "files": files, "parents": self.parents}
-            self.workspace.save_dataset(self.ingested.digest, self.ingested.samples, manifest)
-            first = self.ingested.files[0].sha256[:16] if self.ingested.files else "empty"
-            self.workspace.save_quarantine(f"{self.ingested.digest[:16]}-{first}", self.ingested.quarantine)
-        except GovernanceError as problem:
-            self.problem = problem
-
-    def join(self, timeout: float | None = None) -> None:
-        super().join(timeout)
-        if self.problem is not None:
-            raise self.problem
+def _save_texts(workspace: Workspace, ingested: Ingested, parents: Sequence[str]) -> None:
+    """Write samples and bad records into the dataset store."""
+    files = [{"name": f.name, "sha256": f.sha256, "bytes": f.bytes} for f in ingested.files]
+    manifest = {"samples": ingested.count, "files": files, "parents": list(parents)}
+    workspace.save_dataset(ingested.digest, ingested.samples, manifest)
+    workspace.save_quarantine(ingested.digest, ingested.quarantine)
 
 
 def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
@@ -205,7 +197,6 @@ def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
     from governance.gate.expectations import run_expectations
     from governance.gate.judge import judge_dataset
     from governance.gate.measure import judge_gates
-    from governance.gate.policy import check_policy
 
     con, pipeline, ingested = measured.connection, setup.pipeline, measured.ingested
     progress = options.progress or Progress()
@@ -225,16 +216,20 @@ def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
         expectations=expectations,
         objections=[
             *(f"{name} changed while it was checked; check it again" for name in changed),
-            *(
-                check_policy(setup.policy, pipeline, setup.digest, pipeline.packs, accepted=_accepted_count(measured))
-                if setup.policy
-                else ()
-            ),
+            *_policy_objections(measured, setup, options),
         ],
     )  # fmt: skip
 
 
-def _accepted_count(measured: Measured) -> int:
+def _policy_objections(measured: Measured, setup: Setup, options: Options) -> list[str]:
+    """Every way in which pipeline, rule folders given beside it and accepted findings are looser than the policy."""
     import pyarrow.compute as pc
 
-    return int(pc.sum(measured.tables.findings["accepted"]).as_py() or 0)
+    from governance.gate.policy import check_policy
+
+    if setup.policy is None:
+        return []
+    folders = [*setup.pipeline.rule_folders, *map(str, options.rules)]
+    pipeline = setup.pipeline.model_copy(update={"rule_folders": folders})
+    accepted = int(pc.sum(measured.tables.findings["accepted"]).as_py() or 0)
+    return check_policy(setup.policy, pipeline, setup.digest, {r.pack for r in setup.rules}, accepted=accepted)

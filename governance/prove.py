@@ -42,27 +42,34 @@ class Proof:
 
 
 def prove_gates(
-    pipeline: str, dataset: str | None = None, *, rules: tuple[Path, ...] = (), policy: Path | None = None
+    pipeline: str,
+    dataset: str | None = None,
+    *,
+    rules: tuple[Path, ...] = (),
+    policy: Path | None = None,
+    workspace: Path | None = None,
 ) -> list[Proof]:
     """
     Return one proof per gate, preceded by the control and an empty dataset.
 
-    Works in a temporary workspace; nothing of the user's is touched.
+    Works in a workspace of its own that is gone afterwards; nothing of the user's is touched.
 
     Args:
         dataset: JSON Lines whose gates are open; without it the built-in control of the pipeline.
+        workspace: its dataset store holds the copies of *dataset*, for a store is swept after a kill and the system's
+            temporary folder is not; without it they are there.
 
     Raises:
         InputError: the dataset is no JSON Lines file.
     """
-    with tempfile.TemporaryDirectory(prefix="governance-prove-") as folder:
+    with Workspace(workspace).work() if workspace else tempfile.TemporaryDirectory(prefix="governance-") as folder:
         place = Path(folder)
         options = Options(
             pipeline=pipeline, workspace=place / "workspace", rules=rules, policy=policy, record=False, formats=(),
             processes=1,
         )  # fmt: skip
         setup = prepare(options, Workspace(options.workspace))
-        control = _read(Path(dataset) if dataset else _control(setup.pipeline.name))
+        control = _read(Path(dataset) if dataset else _control(setup.pipeline.name), setup)
         bench = _Bench(place, options)
         before = bench.check(control, "control")
         proofs = [Proof("(control)", "nothing", before.verdict.status, before.passed)]
@@ -78,13 +85,13 @@ def _control(name: str) -> Path:
     return own if own.exists() else folder / "default.jsonl"
 
 
-def _read(path: Path) -> list[Record]:
+def _read(path: Path, setup: Setup) -> list[Record]:
     try:
         records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, ValueError):
-        raise InputError(f"{path}: cannot be read as JSON Lines in UTF-8") from None
+        raise InputError(f"{setup.sensitive.masked(str(path))}: cannot be read as JSON Lines in UTF-8") from None
     if not all(isinstance(r, dict) for r in records):
-        raise InputError(f"{path}: a line is no JSON object")
+        raise InputError(f"{setup.sensitive.masked(str(path))}: a line is no JSON object")
     return records
 
 

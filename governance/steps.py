@@ -132,16 +132,19 @@ class _Texts:
         return (self._found or {}).get(n, [])
 
 
-def run_spans(workspace: Workspace, evidence: dict[str, Any], tables: Any, per_rule: int = 20) -> Any:
+def run_spans(
+    workspace: Workspace, evidence: dict[str, Any], tables: Any, per_rule: int = 20, sensitive: Any = None
+) -> Any:
     """Return the Spans that decide which flagged text a document of this run may show."""
     from governance.report.spans import Spans
     from governance.report.tables import first_places
+    from governance.scan.sensitive import SensitiveText
 
     digest = evidence["dataset"]["digest"]
     places = first_places(tables.findings, per_rule)
     ordinals = [p["n"] for rule in places.values() for p in rule]
     texts = _Texts(workspace, digest, ordinals) if workspace.has_dataset(digest) else None
-    return Spans.of(evidence, tables.findings, texts)
+    return Spans.of(evidence, tables.findings, texts, (sensitive or SensitiveText.of()) if texts else None)
 
 
 def show_run(
@@ -149,17 +152,19 @@ def show_run(
 ) -> Iterator[str]:
     """Yield the flagged places of a run with their lines; needs the dataset's texts in the store."""
     from governance.report.show import show_findings
+    from governance.scan.sensitive import SensitiveText
 
     if reveal and not (sys.stdout.isatty() and sys.stdin.isatty()):
         raise UsageError("--reveal shows secrets; it works at a terminal only, never into a file or pipe")
     place, _, evidence, tables = _open_run(run, workspace)
     digest = evidence["dataset"]["digest"]
     place.texts(digest, [])  # says so where they were purged
+    scanner = None if reveal else SensitiveText.of()
     hidden = {f["rule"] for f in evidence["findings"] if f["sensitive"]}
     if cluster is not None:
         members = tables.duplicates.filter(pc.equal(tables.duplicates["cluster"], cluster))["n"].to_pylist()
         texts = _Texts(place, digest, [cluster, *members])
-        yield from show_findings(tables, texts, hidden, cluster=cluster, limit=limit, reveal=reveal)
+        yield from show_findings(tables, texts, hidden, cluster=cluster, limit=limit, reveal=reveal, scanner=scanner)
         return
     rules = sorted(tables.findings["rule"].unique().to_pylist())
     chosen = [r for r in rules if rule is None or fnmatchcase(r, rule)]
@@ -168,7 +173,7 @@ def show_run(
     for name in chosen:
         found = tables.findings.filter(pc.equal(tables.findings["rule"], name))
         texts = _Texts(place, digest, found.slice(0, limit)["n"].to_pylist())
-        yield from show_findings(tables, texts, hidden, rule=name, limit=limit, reveal=reveal)
+        yield from show_findings(tables, texts, hidden, rule=name, limit=limit, reveal=reveal, scanner=scanner)
 
 
 def render_run(run: str, workspace: Path, format_: str, language: str = "en") -> str:

@@ -198,19 +198,29 @@ class Workspace:
             if lock is not None:
                 self._unlock(name, lock)
 
-    def save_quarantine(self, name: str, quarantine: pa.Table) -> None:
-        """Write the bad records of one input, bytes included, under *name*; they are text, so they live here."""
-        path = self.datasets / "quarantine" / f"{name}.parquet"
-        if quarantine.num_rows and not path.exists():
-            temporary = path.with_name(f".tmp-{name}-{os.getpid()}")
-            try:
-                pq.write_table(quarantine, temporary, compression="zstd")
-                sync_file(temporary)
-                temporary.rename(path)
-            except OSError as problem:
-                raise disk_error(problem, path) from None
-            finally:
-                temporary.unlink(missing_ok=True)
+    def save_quarantine(self, digest: str, quarantine: pa.Table) -> None:
+        """
+        Write bad and dropped records, bytes included, beside those of the dataset; they are text, so they live here.
+
+        The name says which bytes, so that another clean, or other bad records beside the same samples, lose nothing.
+        """
+        if not quarantine.num_rows:
+            return
+        folder = self.datasets / "quarantine"
+        name = f".tmp-{digest[:16]}-{os.getpid()}-{os.urandom(4).hex()}"
+        lock = self._try_lock(name)
+        temporary = folder / name
+        try:
+            pq.write_table(quarantine, temporary, compression="zstd")
+            sync_file(temporary)
+            temporary.rename(folder / f"{digest[:16]}-{sha256_file(temporary)[:16]}.parquet")
+            sync_folder(folder)
+        except OSError as problem:
+            raise disk_error(problem, temporary) from None
+        finally:
+            temporary.unlink(missing_ok=True)
+            if lock is not None:
+                self._unlock(name, lock)
 
     def texts(self, digest: str, ordinals: Iterable[int]) -> dict[int, list[Text]]:
         """
@@ -304,7 +314,9 @@ class Tables:
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
     ledger: pa.Table | None = None
 
-    def connect(self, *, memory_limit: int | None = None, threads: int = 2) -> duckdb.DuckDBPyConnection:
+    def connect(
+        self, *, memory_limit: int | None = None, threads: int = 2, spill: Path | None = None
+    ) -> duckdb.DuckDBPyConnection:
         """
         Return an in-memory database that holds these tables and nothing else, without access to files or network.
 
@@ -312,7 +324,7 @@ class Tables:
         the memory-mapped Arrow file. External access is off and the configuration locked, so SQL from a pipeline or
         rule file can read these tables only.
         """
-        con = open_database(memory_limit=memory_limit, threads=threads)
+        con = open_database(memory_limit=memory_limit, threads=threads, spill=spill)
         con.register("arrow_samples", self.samples)
         plain = ", ".join(f'"{c}"' for c in SAMPLES.names if c not in ("texts", "record"))
         con.execute(f"create table sample_rows as select {plain} from arrow_samples")
@@ -348,12 +360,13 @@ class Tables:
 def open_database(
     path: Path | None = None, *, memory_limit: int | None = None, threads: int = 2, spill: Path | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Open DuckDB (in memory without *path*) without extensions; ``memory_limit`` in bytes, spilling to *spill*."""
-    config: dict[str, Any] = {**OFFLINE, "threads": threads}
+    """Open DuckDB (in memory without *path*) without extensions; ``memory_limit`` in bytes, spilling to *spill*.
+
+    Without *spill* nothing is spilled: DuckDB's own choice is ``.tmp`` in the current folder, outside the store.
+    """
+    config: dict[str, Any] = {**OFFLINE, "threads": threads, "temp_directory": str(spill) if spill else ""}
     if memory_limit:
         config["memory_limit"] = f"{memory_limit // (1 << 20)}MiB"
-    if spill is not None:
-        config["temp_directory"] = str(spill)
     con = duckdb.connect(str(path) if path else ":memory:", config=config)
     con.execute("set enable_progress_bar = false")
     return con

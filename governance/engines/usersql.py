@@ -23,7 +23,7 @@ SECONDS = 600.0
 """How long one statement may run."""
 
 _ABOUT_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
-"""Errors found before a row is read: their text is about the statement, never about the data."""
+"""Errors of planning, before a row is read: their text is about the statement. While it runs, they may quote data."""
 
 
 class UserSqlError(PipelineError):
@@ -85,8 +85,11 @@ def select(
     timer = threading.Timer(seconds, con.interrupt)
     timer.daemon = True
     con.execute("BEGIN TRANSACTION READ ONLY")
+    planned = False
     try:
         timer.start()
+        con.execute(f"EXPLAIN {statements[0].query}")
+        planned = True
         result = con.execute(statements[0])
         return [column[0] for column in result.description or []], result.fetchall()
     except duckdb.PermissionException:
@@ -97,9 +100,9 @@ def select(
         raise error(f"{where}: sql tries to change a table; it may only read") from None
     except duckdb.InterruptException:
         raise UserSqlError(f"{where}: sql ran longer than {seconds:g} s and was stopped") from None
-    except _ABOUT_SQL as problem:
-        raise error(f"{where}: sql: {_first_line(problem)}") from None
     except duckdb.Error as problem:
+        if not planned and isinstance(problem, _ABOUT_SQL):
+            raise error(f"{where}: sql: {_first_line(problem)}") from None
         raise UserSqlError(f"{where}: sql failed while it ran: {type(problem).__name__}") from None
     finally:
         timer.cancel()

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from governance import quick
 from governance.errors import GovernanceError, PipelineError, WorkspaceError
 from governance.gate.judge import ERROR, FAILED, PASSED, ExpectationResult, GateResult
 from governance.gate.pages import keep_record
@@ -105,6 +106,7 @@ def import_great_expectations() -> Any:
         GovernanceError: it cannot be imported.
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    quick.unhide()
     try:
         module = importlib.import_module("great_expectations")
     except SystemExit:
@@ -163,7 +165,7 @@ def record_gates(results: Sequence[GateResult], out: Path, run_id: str, *, momen
         work.mkdir(parents=True, exist_ok=True)
         with _silence():
             outcome = _run_checkpoint(gx, results, work, gx.RunIdentifier(run_name=run_id, run_time=moment))
-        keep_record(work / "gx", out, run_id)
+        keep_record(work / "gx", out, run_id, moment)
     except OSError as problem:
         raise WorkspaceError(f"{out}: the record cannot be written: {problem.strerror}") from None
     finally:

@@ -14,6 +14,14 @@ PER_ROW = (
 LENGTH_BINS = (0, 1, 50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
 """Lower edges of the length histogram, code points per sample."""
 
+LANGUAGES = (
+    "bash", "c", "c#", "c++", "clojure", "cobol", "cpp", "csharp", "css", "dart", "de", "elixir", "en", "erlang", "es",
+    "fr", "go", "groovy", "haskell", "html", "ja", "java", "javascript", "json", "julia", "kotlin", "ko", "lua",
+    "markdown", "matlab", "objective-c", "ocaml", "perl", "php", "plsql", "powershell", "pt", "python", "r", "ru",
+    "ruby", "rust", "scala", "shell", "sql", "swift", "typescript", "vue", "xml", "yaml", "zh",
+)  # fmt: skip
+"""Values of the column ``language`` that a report names; any other is a word of the dataset and counts as *other*."""
+
 
 def dataset_facts(con: DuckDBPyConnection) -> dict[str, Any]:
     """Return distinct samples, the most repeated one with its first place, and the number of code points."""
@@ -128,11 +136,13 @@ def distributions(con: DuckDBPyConnection) -> dict[str, Any]:
     ).fetchall()
     languages = con.execute(
         """
-        select coalesce(s.language, if(regexp_matches(left(t.text, 400), '[\\x{4e00}-\\x{9fff}]'), 'zh', 'other')),
+        select coalesce(if(lower(s.language) in (select unnest($known::varchar[])), lower(s.language), null),
+                        if(regexp_matches(left(t.text, 400), '[\\x{4e00}-\\x{9fff}]'), 'zh', 'other')),
                count(distinct s.n)
         from sample_rows s left join texts t on t.n = s.n and t.role = 'output'
         group by 1 order by 2 desc, 1
-        """
+        """,
+        {"known": list(LANGUAGES)},
     ).fetchall()
     sizes = con.execute(
         "select size, count(*) from (select count(*) + 1 as size from duplicates group by cluster)"

@@ -79,6 +79,7 @@ def ingest_files(
     max_row_bytes: int = 64 << 20,
     progress: Callable[[int], None] | None = None,
     processes: int = 2,
+    mask: Callable[[str], str] = str,
 ) -> Ingested:
     """
     Read *dataset* into ``work/samples.arrow`` and ``work/quarantine.arrow``.
@@ -90,13 +91,14 @@ def ingest_files(
         columns: source column -> ``system``, ``instruction``, ``input``, ``output``, ``text`` or a name of PROVENANCE.
         encoding: ``auto``, ``utf-8``, ``gb18030``, ``utf-16``, ``utf-16-le`` or ``utf-16-be``; of text files.
         progress: called with the bytes read since the last call.
+        mask: hides what may not be shown of a file's name.
 
     Raises:
         InputError: a file that cannot be read at all, a wrong encoding or column map.
     """
     encoding = encoding_name(encoding)
     _check_columns(columns or {})
-    sources = find_sources(Path(dataset))
+    sources = find_sources(Path(dataset), mask)
     parser = Parser(columns, max_row_bytes)
     size = sum(_size(s) for s in sources if s.format not in BINARY)
     files = []

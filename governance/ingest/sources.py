@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from governance.errors import InputError
@@ -25,7 +26,7 @@ EXPECTED = ".jsonl, .json or .csv (also with .gz or .zst), .parquet, or a folder
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file of a dataset. *format* is ``jsonl``, ``json``, ``csv``, ``parquet`` or ``arrow``."""
+    """One file of a dataset, with the name that is shown. *format*: ``jsonl json csv parquet arrow``."""
 
     path: Path
     name: str
@@ -38,15 +39,34 @@ class Source:
         return f"{self.format}.{self.compression}" if self.compression else self.format
 
 
-def find_sources(dataset: Path) -> list[Source]:
+def find_sources(dataset: Path, mask: Callable[[str], str] = str) -> list[Source]:
     """
     Return the files of *dataset*, a file or a folder, by name; those of a saved Hugging Face dataset in its own order.
 
-    Hidden files and files with another suffix are not part of a dataset.
+    Hidden files and files with another suffix are not part of a dataset. Names and messages have passed *mask*: a key
+    or a person's name in a file name must not reach a table or a log. Names that are then alike get a number.
 
     Raises:
         InputError: nothing there, no data in the folder, or a suffix that says data in a form that is not read.
     """
+    try:
+        found = _found(dataset)
+    except InputError as problem:
+        raise InputError(mask(str(problem))) from None
+    names: set[str] = set()
+    out = []
+    for source in found:
+        shown = masked = mask(source.name)
+        number = 1
+        while shown in names:
+            number += 1
+            shown = f"{masked}~{number}"
+        names.add(shown)
+        out.append(replace(source, name=shown))
+    return out
+
+
+def _found(dataset: Path) -> list[Source]:
     try:
         if dataset.is_dir():
             found = _folder(dataset, "")

@@ -74,10 +74,19 @@ def _header(values: list[str] | Bad, damaged: bool, name: str) -> list[str]:
     if isinstance(values, Bad) or damaged:
         why = "is not in the encoding of the file" if damaged else "cannot be read"
         raise InputError(f"{name}: line 1: the header {why}; expected column names, parted by commas")
-    twice = sorted({v for v in values if values.count(v) > 1})
-    if twice:
-        raise InputError(f"{name}: line 1: column {twice[0]!r} stands twice in the header; give each its own name")
+    if places := _twice(values):  # by number: without a header line these words are data
+        raise InputError(f"{name}: line 1: columns {places} of the header have one name; give each its own")
     return values
+
+
+def _twice(names: list[str]) -> str:
+    """``2 and 5``, counted from 1, of the first name that stands twice; empty where none does."""
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if name in seen:
+            return f"{seen[name]} and {number}"
+        seen[name] = number
+    return ""
 
 
 def _record(values: list[str] | Bad, header: list[str], damaged: bool) -> dict[str, Any] | Bad:
@@ -199,9 +208,8 @@ def arrow_rows(path: Path, name: str) -> Iterator[list[Row]]:
 
 
 def _check_names(schema: pa.Schema, name: str) -> None:
-    twice = sorted({n for n in schema.names if schema.names.count(n) > 1})
-    if twice:
-        raise InputError(f"{name}: column {twice[0]!r} is there twice; give each its own name")
+    if places := _twice(schema.names):
+        raise InputError(f"{name}: columns {places} have one name; give each its own")
 
 
 def _table_rows(batch: pa.RecordBatch) -> list[Row]:

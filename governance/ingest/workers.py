@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -106,6 +107,8 @@ class _Worker:
             self._to.send(chunk)
             found = self._from.recv()
         except (EOFError, OSError):
+            if (code := self.process.wait()) > 0:
+                raise RuntimeError(f"a reading process ended with {code}; where, it has said above") from None
             raise WorkspaceError("a reading process was ended from outside; free memory or use one process") from None
         assert isinstance(found, Parsed)
         return found
@@ -130,9 +133,15 @@ def work() -> None:
     source = Connection(os.dup(0), writable=False)
     sink = Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # nothing that prints may spoil the answers
+    sys.excepthook = _without_message
     try:
         parser = Parser(*source.recv())
         while True:
             sink.send(parser.parse(source.recv()))
     except (EOFError, OSError):
         pass
+
+
+def _without_message(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+    """Say where a bug is, without the message of the exception: it may quote a record."""
+    print("".join(traceback.format_tb(trace)) + f"{kind.__name__} in a reading process", file=sys.stderr)

@@ -14,6 +14,7 @@ from governance.errors import UsageError
 from governance.report.spans import Spans, Texts, visible
 from governance.report.tables import RunTables, largest_clusters
 from governance.samples import Text
+from governance.scan.sensitive import SensitiveText
 
 CONTEXT = 2  # lines before and after a place
 CLUSTER_LINES = 12  # lines shown of each member of a cluster
@@ -31,6 +32,7 @@ def show_findings(
     cluster: int | None = None,
     limit: int = 20,
     reveal: bool = False,
+    scanner: SensitiveText | None = None,
 ) -> Iterator[str]:
     """
     Yield the flagged places of *rule* (default: of all), or the members of *cluster*, one block of lines each.
@@ -40,23 +42,24 @@ def show_findings(
         sensitive: ids of the rules whose findings are masked, in their own block and wherever a block touches them.
         cluster: ``n`` of the kept sample of a cluster.
         limit: the most blocks; a last line says how many more there are.
+        scanner: looks at what is shown once more, for secrets that the run's own packs do not know.
         reveal: show secrets and personal data. Control characters stay escaped: a sample must not drive a terminal.
 
     Raises:
         UsageError: no such cluster.
     """
-    spans = Spans(texts, frozenset() if reveal else sensitive, tables.findings)
+    spans = Spans(texts, frozenset() if reveal else sensitive, tables.findings, scanner=None if reveal else scanner)
     if cluster is not None:
         yield from _show_cluster(tables.duplicates, spans, texts, cluster, limit)
         return
     findings = tables.findings if rule is None else tables.findings.filter(pc.equal(tables.findings["rule"], rule))
     for row in findings.slice(0, limit).to_pylist():
-        yield _block(row, _text(texts(row["n"]), row["field"]), spans)
+        yield _block(row, next((t for t in texts(row["n"]) if t.field == row["field"]), None), spans)
     if findings.num_rows > limit:
         yield f"and {findings.num_rows - limit:,} more"
 
 
-def _block(row: Mapping[str, Any], text: str | None, spans: Spans) -> str:
+def _block(row: Mapping[str, Any], text: Text | None, spans: Spans) -> str:
     head = f"{row['file']}:{row['row']} {row['field'] or ''} line {row['line']}  {row['rule']} {row['severity']}"
     if row["detail"]:
         head += f"  ({row['detail']})"
@@ -64,7 +67,8 @@ def _block(row: Mapping[str, Any], text: str | None, spans: Spans) -> str:
         head += "  accepted"
     lines = [visible(head)]
     if text is not None:
-        lines += context(text, row["start"], row["end"], spans.masks(row["n"], row["field"]))
+        masks = spans.masks_in(row["n"], text, row["start"], row["end"])
+        lines += context(text.text, row["start"], row["end"], masks)
     return "\n".join(lines) + "\n"
 
 
@@ -151,7 +155,7 @@ def _member(head: str, n: int, spans: Spans, texts: Texts) -> str:
     for text in texts(n):
         if text.text:
             out.append(f"  {visible(text.field)}")
-            out += _first_lines(text.text, spans.masks(n, text.field))
+            out += _first_lines(text.text, spans.masks_in(n, text, 0, CLUSTER_LINES * WIDTH))
     return "\n".join(out) + "\n"
 
 
@@ -166,7 +170,3 @@ def _first_lines(text: str, masks: list[Mask]) -> list[str]:
         if low > len(text):
             return out
     return [*out, "       …"]
-
-
-def _text(texts: list[Text], field: str | None) -> str | None:
-    return next((t.text for t in texts if t.field == field), None)

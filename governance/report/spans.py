@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.samples import Text
+from governance.scan.sensitive import SensitiveText
 
 LONGEST = 80  # characters of a span in a document
 
@@ -51,15 +52,23 @@ class Spans:
         sensitive: ids of the rules whose findings are secrets or personal data.
         findings: all findings of the run; a sensitive one that touches a span hides it.
         open_rules: ids of the rules that are known not to be sensitive; None means every rule but the sensitive ones.
+        scanner: looks at a place once more before it is shown, for what the run did not look for or did not keep.
     """
 
     texts: Texts | None
     sensitive: Collection[str]
     findings: pa.Table
     open_rules: Collection[str] | None = None
+    scanner: SensitiveText | None = None
 
     @classmethod
-    def of(cls, evidence: Mapping[str, Any], findings: pa.Table, texts: Texts | None) -> Spans:
+    def of(
+        cls,
+        evidence: Mapping[str, Any],
+        findings: pa.Table,
+        texts: Texts | None,
+        scanner: SensitiveText | None = None,
+    ) -> Spans:
         """
         Take from *evidence* which rules are sensitive.
 
@@ -68,7 +77,7 @@ class Spans:
         """
         entries = evidence.get("findings", [])
         open_rules = frozenset(e["rule"] for e in entries if e.get("sensitive") is False)
-        return cls(texts, frozenset(e["rule"] for e in entries) - open_rules, findings, open_rules)
+        return cls(texts, frozenset(e["rule"] for e in entries) - open_rules, findings, open_rules, scanner)
 
     def shown(self, finding: Mapping[str, Any]) -> str | None:
         """
@@ -88,6 +97,8 @@ class Spans:
         text = next((t.text for t in self.texts(finding["n"]) if t.field == field), None)
         if text is None or end > len(text):
             return None
+        if self.scanner and any(a < end and start < b for a, b, _ in self.scanner.spans(text, start, end)):
+            return None
         span = visible(text[start : min(end, start + LONGEST)])
         return span if end - start <= LONGEST and len(span) <= LONGEST else span[: LONGEST - 1] + "…"
 
@@ -97,6 +108,11 @@ class Spans:
         low, high = np.searchsorted(numbers, n, "left"), np.searchsorted(numbers, n, "right")
         places = rows.slice(int(low), int(high - low)).to_pylist()
         return sorted((p["start"], p["end"], p["rule"]) for p in places if p["field"] == field)
+
+    def masks_in(self, n: int, text: Text, start: int, end: int) -> list[tuple[int, int, str]]:
+        """Return the masks of a whole *text* of sample *n*, and those that a second look at its part finds."""
+        again = self.scanner.spans(text.text, start, end) if self.scanner else []
+        return sorted({*self.masks(n, text.field), *again})
 
     @functools.cached_property
     def _sensitive_rows(self) -> tuple[Any, pa.Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,7 +27,8 @@ def run_sql_rules(con: DuckDBPyConnection, rules: Sequence[Rule], key: bytes) ->
     a missing field is the output. The fingerprint is over the sample, for there is no flagged text.
 
     Raises:
-        RuleError: the SQL fails, reads something it may not, or returns no column ``n``.
+        RuleError: the SQL is wrong, reads something it may not, or returns something else than places.
+        UserSqlError: it fails on the data; what DuckDB says of that may quote a sample and is left out.
     """
     rows: list[dict[str, Any]] = []
     for rule in rules:
@@ -40,34 +42,57 @@ def run_sql_rules(con: DuckDBPyConnection, rules: Sequence[Rule], key: bytes) ->
 
 def _query(con: DuckDBPyConnection, rule: Rule) -> list[dict[str, Any]]:
     names, found = usersql.select(con, rule.body, rule.rule_id, error=RuleError)
-    if "n" not in names:
-        raise RuleError(f"{rule.rule_id}: sql returns {', '.join(names) or 'nothing'}; expected a column n")
+    if "n" not in names:  # the names are not shown: those of a PIVOT are data
+        raise RuleError(f"{rule.rule_id}: sql returns {len(names)} columns, none is n; expected {', '.join(COLUMNS)}")
     return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def _places(con: DuckDBPyConnection, ordinals: set[Any]) -> dict[int, tuple[str, int, str]]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A sample, and the length of each of its texts in code points."""
+
+    file: str
+    row: int
+    sample_id: str
+    lengths: dict[str, int]
+
+
+def _places(con: DuckDBPyConnection, ordinals: set[Any]) -> dict[int, _Place]:
     rows = con.execute(
-        "select n, file, row, sample_id from sample_rows where n in (select unnest(?::bigint[]))",
-        [[n for n in ordinals if isinstance(n, int)]],
+        "select s.n, s.file, s.row, s.sample_id, t.field, length(t.text) from sample_rows s left join texts t using (n)"
+        " where s.n in (select unnest(?::bigint[]))",
+        [[n for n in ordinals if type(n) is int and abs(n) < 1 << 63]],
     ).fetchall()
-    return {n: (file, row, sample) for n, file, row, sample in rows}
+    places: dict[int, _Place] = {}
+    for n, file, row, sample, name, length in rows:
+        lengths = places.setdefault(n, _Place(file, row, sample, {})).lengths
+        if name is not None:
+            lengths[name] = length
+    return places
 
 
-def _finding(places: dict[int, tuple[str, int, str]], rule: Rule, found: dict[str, Any], key: bytes) -> dict[str, Any]:
-    if found["n"] not in places:
-        raise RuleError(f"{rule.rule_id}: sql returns n = {found['n']!r}, which is no sample")
-    file, row, sample = places[found["n"]]
+def _finding(places: dict[int, _Place], rule: Rule, found: dict[str, Any], key: bytes) -> dict[str, Any]:
+    """Return the row; what a query gives is refused, unshown, unless it is a place, for it may be a sample's text."""
+    place = places.get(found["n"]) if type(found["n"]) is int else None
+    if place is None:
+        raise RuleError(f"{rule.rule_id}: sql returns an n that is no sample; expected samples.n")
+    name = found.get("field") or ("output" if "output" in place.lengths or not place.lengths else [*place.lengths][-1])
+    start, end = (0 if found.get(c) is None else found[c] for c in ("start", "end"))
+    length = place.lengths.get(name, 0)
+    if name not in place.lengths and (found.get("field") or place.lengths):
+        raise RuleError(f"{rule.rule_id}: sql returns a field that the sample does not have; expected texts.field")
+    if not (type(start) is int and type(end) is int and 0 <= start <= end <= length):
+        raise RuleError(f"{rule.rule_id}: sql returns a start or end outside its text; expected 0 <= start <= end")
     return {
-        "n": found["n"], "file": file, "row": row, "sample_id": sample, "rule": rule.rule_id,
-        "severity": rule.severity, "field": found.get("field") or "output",
-        "start": int(found.get("start") or 0), "end": int(found.get("end") or 0), "line": 1,
-        "detail": _detail(found.get("detail")), "fingerprint": fingerprint(key, rule.rule_id, sample),
+        "n": found["n"], "file": place.file, "row": place.row, "sample_id": place.sample_id, "rule": rule.rule_id,
+        "severity": rule.severity, "field": name, "start": start, "end": end, "line": 1,
+        "detail": _detail(found.get("detail")), "fingerprint": fingerprint(key, rule.rule_id, place.sample_id),
     }  # fmt: skip
 
 
 def _detail(value: Any) -> str | None:
-    """A number may be shown; a text of the query may hold a sample's text and may not."""
-    return str(value) if isinstance(value, (int, float)) else None
+    """Four digits of a number may be shown: longer ones may be a card or a telephone, and a text may be anything."""
+    return f"{value:.4g}" if type(value) in (int, float) else None
 
 
 def probe_samples(datasets: Sequence[Any], rule: Rule) -> pa.Table:

@@ -53,7 +53,7 @@ def _parse(source: str) -> Mapping[str, Any] | None:
 
     dialect = "en" if not re.search(r"^[ \t]*功能[ \t]*:", source, re.M) else "zh-CN"
     try:
-        document: Mapping[str, Any] = Parser().parse(source, TokenMatcher(dialect))  # type: ignore[no-untyped-call]
+        document: Mapping[str, Any] = Parser().parse(source, TokenMatcher(dialect))
     except (ParserError, CompositeParserException):
         return None
     return document
