@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -41,7 +41,8 @@ def main() -> None:
     shop.make_shop(repository)
     jobs = [(f"shop, {task}", repository, task, pipeline) for task, pipeline in TASKS]
     jobs.append(("standard library, code", Path(sysconfig.get_paths()["stdlib"]), "code", "code-generation"))
-    table = Table("dataset", "samples", "before", "closed gates", "after cleaning", "samples", "what stays closed")
+    names = ("dataset", "samples", "before", "closed gates", "after cleaning", "samples", "what stays closed")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     reports = []
     for name, path, task, pipeline in jobs:
         console.rule(name)

@@ -32,11 +32,21 @@ Processes = Annotated[int, typer.Option(help="Worker processes; 0 is one per cor
 Memory = Annotated[str, typer.Option("--memory-limit", help="For all processes together, such as 4GB.")]
 MaxRow = Annotated[str, typer.Option("--max-row-bytes", help="Larger records go to quarantine.")]
 Key = Annotated[Path | None, typer.Option("--fingerprint-key", help="File with the team's fingerprint key.")]
-Format = Annotated[str, typer.Option("--format", "-f", help="table, json or jsonl.")]
+
+
+def known_format(value: str) -> str:
+    """Refuse an unknown ``--format`` before any work is done."""
+    from governance.cli_output import check_format
+
+    return check_format(value)
+
+
+Format = Annotated[str, typer.Option("--format", "-f", help="table, json or jsonl.", callback=known_format)]
 Out = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
 RunName = Annotated[str, typer.Argument(help="Run id, its beginning, a folder, or 'latest'.")]
 
 DEFAULT_WORKSPACE = Path(".governance")
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it; typer turns Ctrl-C into it
 
 
 def size(text: str) -> int:
@@ -303,9 +313,10 @@ def main(arguments: list[str] | None = None) -> None:
         for line in str(problem).splitlines():
             print(f"error: {line}", file=sys.stderr)
         sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("interrupted; a run is written whole or not at all", file=sys.stderr)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -44,7 +44,6 @@ def write_run(
     The folder holds ``evidence.json``, the tables as Parquet, the documents, ``gx/`` where recording is on, the signed
     ``verdict.dsse.json`` and ``manifest.json``, which lists the SHA-256 of every other file.
     """
-    from governance.gate.keys import load_signing_key
     from governance.gate.signing import make_statement, sign
     from governance.report.documents import evidence_json, write_documents
     from governance.report.tables import RunTables
@@ -68,11 +67,17 @@ def write_run(
             created=options.now, expires=expiry(setup, options), evidence=sha256_file(folder / "evidence.json"),
             accepted=sum(f["accepted"] for f in evidence["findings"]),
         )  # fmt: skip
-        environ = {"GOVERNANCE_SIGNING_KEY": str(options.signing_key)} if options.signing_key else os.environ
-        key = load_signing_key(workspace.root, environ)
-        (folder / "verdict.dsse.json").write_bytes(canonical(sign(statement, key)))
+        (folder / "verdict.dsse.json").write_bytes(canonical(sign(statement, signing_key(options, workspace))))
         write_json(folder / "manifest.json", _manifest(run, folder, setup, options, digest))
     return Checked(run, workspace.runs / run, evidence, verdict)
+
+
+def signing_key(options: Options, workspace: Workspace) -> Any:
+    """The key that signs: of ``--signing-key``, of the environment, or the workspace's own. Raises UsageError."""
+    from governance.gate.keys import load_signing_key
+
+    environ = {"GOVERNANCE_SIGNING_KEY": str(options.signing_key)} if options.signing_key else os.environ
+    return load_signing_key(workspace.root, environ)
 
 
 def expiry(setup: Setup, options: Options) -> dt.datetime:

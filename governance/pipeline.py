@@ -148,11 +148,12 @@ def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, 
         GovernanceError: the dataset, a rule, the pipeline or the workspace cannot be used. A closed gate does not
             raise; look at ``passed``.
     """
-    from governance.evidence import write_run
+    from governance.evidence import signing_key, write_run
     from governance.gate.recorder import Recorder
 
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
+    signing_key(options, workspace)  # a wrong one is said before the work, not after it
     progress = options.progress or Progress()
     # Texts are saved beside the scan; leaving the pool waits for that, so nothing is written after the command's end.
     with (

@@ -243,12 +243,17 @@ class Workspace:
 
     def list_runs(self) -> list[dict[str, Any]]:
         """Return every run, newest first, from the index; the index is rebuilt when it is missing, stale or broken."""
-        names = sorted(p.name for p in self.runs.iterdir() if (p / "manifest.json").is_file())
+        names = [p.name for p in self._whole_runs()]
         rows = self._read_index()
         if rows is None or sorted(r["run"] for r in rows) != names:
             self.rebuild_index()
             rows = self._read_index() or []
         return sorted(rows, key=lambda r: (r["created"], r["run"]), reverse=True)
+
+    def _whole_runs(self) -> list[Path]:
+        return sorted(
+            p for p in self.runs.iterdir() if not p.name.startswith(".") and (p / "manifest.json").is_file()
+        )
 
     def _read_index(self) -> list[dict[str, Any]] | None:
         path = self.root / "index.duckdb"
@@ -263,43 +268,58 @@ class Workspace:
 
     def rebuild_index(self) -> int:
         """Make ``index.duckdb`` again from the run folders; returns the number of runs."""
-        rows = []
-        for path in sorted(self.runs.iterdir()):
-            if (path / "manifest.json").is_file() and (path / "evidence.json").is_file():
-                e = read_json(path / "evidence.json")
-                rows.append(
-                    {
-                        "run": e["run"], "created": e["created"], "dataset": e["dataset"]["name"],
-                        "digest": e["dataset"]["digest"], "pipeline": e["pipeline"]["name"],
-                        "status": e["verdict"]["status"], "samples": e["dataset"]["samples"],
-                        "breaches": ", ".join(e["breaches"]),
-                    }
-                )  # fmt: skip
+        rows = [_index_row(p) for p in self._whole_runs()]
         names = ("run", "created", "dataset", "digest", "pipeline", "status", "samples", "breaches")
         schema = pa.schema([(n, pa.int64() if n == "samples" else pa.string()) for n in names])
         runs = pa.Table.from_pylist(rows, schema=schema)
-        temporary = self.root / f".index-{os.getpid()}.duckdb"
-        try:
-            with duckdb.connect(str(temporary), config=OFFLINE) as con:
-                con.register("found", runs)
-                con.execute("create table runs as select * from found")
-            temporary.replace(self.root / "index.duckdb")
+        with self.work() as work:
+            made = work / "index.duckdb"
+            try:
+                with duckdb.connect(str(made), config=OFFLINE) as con:
+                    con.register("found", runs)
+                    con.execute("create table runs as select * from found")
+            except duckdb.Error as problem:
+                raise WorkspaceError(f"{self.root}: the index cannot be written: {type(problem).__name__}") from None
+            made.replace(self.root / "index.duckdb")
             (self.root / "index.duckdb.wal").unlink(missing_ok=True)
-        finally:
-            temporary.unlink(missing_ok=True)
         return len(rows)
 
     def purge(self, digest: str | None = None) -> list[str]:
-        """Delete the texts of one dataset or of all, quarantined records too; evidence stays. Returns the digests."""
-        gone = []
-        for path in sorted(self.datasets.iterdir()):
-            if not path.name.startswith(".") and path.name != "quarantine" and digest in (None, path.name):
-                shutil.rmtree(path)
-                gone.append(path.name)
-        for path in (self.datasets / "quarantine").glob("*.parquet"):
-            if digest is None or path.name.startswith(digest[:16]):
-                path.unlink()
+        """
+        Delete the texts of one dataset (at least eight digits of its digest) or of all, quarantined records too.
+
+        Evidence stays. Returns the digests.
+
+        Raises:
+            WorkspaceError: no or several datasets have this digest, or a text cannot be deleted.
+        """
+        stored = sorted(p.name for p in self.datasets.iterdir() if not p.name.startswith(".") and p.name != "quarantine")
+        gone = [name for name in stored if digest is None or (len(digest) >= 8 and name.startswith(digest))]
+        if digest is not None and len(gone) != 1:
+            raise WorkspaceError(f"{self.datasets}: {digest!r} fits {len(gone)} datasets; nothing was deleted")
+        try:
+            for name in gone:
+                shutil.rmtree(self.datasets / name)
+            for path in (self.datasets / "quarantine").glob("*.parquet"):
+                if digest is None or path.name.startswith(gone[0][:16]):
+                    path.unlink()
+        except OSError as problem:
+            raise WorkspaceError(f"{self.datasets}: texts cannot be deleted: {problem.strerror}") from None
         return gone
+
+
+def _index_row(run: Path) -> dict[str, Any]:
+    """One run for the index; a damaged one is listed as that and hides no other."""
+    try:
+        e = read_json(run / "evidence.json")
+        return {
+            "run": run.name, "created": e["created"], "dataset": e["dataset"]["name"],
+            "digest": e["dataset"]["digest"], "pipeline": e["pipeline"]["name"], "status": e["verdict"]["status"],
+            "samples": e["dataset"]["samples"], "breaches": ", ".join(e["breaches"]),
+        }  # fmt: skip
+    except (WorkspaceError, KeyError, TypeError):
+        names = ("created", "dataset", "digest", "pipeline", "breaches")
+        return {"run": run.name, "status": "DAMAGED", "samples": None, **dict.fromkeys(names, "")}
 
 
 @dataclass

@@ -25,9 +25,16 @@ why: w
 flags: [a foo]
 passes: [a bar]
 """
-SQL_RULE = "id: house/own\nseverity: error\nfield: sample\nsql: |\n  {}\nmessage: m\nwhy: w\n" + (
-    "flags: [[{output: a}]]\npasses: [[]]\n"
-)
+SQL_RULE = """id: house/own
+severity: error
+field: sample
+sql: |
+  SQL
+message: m
+why: w
+flags: [[{output: a}]]
+passes: [[]]
+"""
 
 
 def leftovers(workspace: Path) -> list[str]:
@@ -251,7 +258,7 @@ def test_sql_rule_reaches_nothing(
     """A user's SQL rule that reads or writes a file, or changes a table, ends with 2 and no file appears."""
     out = tmp_path / "out" / "stolen"
     out.parent.mkdir()
-    text = SQL_RULE.format(sql.format(path=passing, folder=tmp_path, out=out))
+    text = SQL_RULE.replace("SQL", sql.format(path=passing, folder=tmp_path, out=out))
     for arguments in (("rules", "test", pack(text, "own")), ("check", passing, "--rules", pack(text, "own"))):
         place = ("--workspace", workspace) if arguments[0] == "check" else ()
         ended = governance(*arguments, *place)
@@ -277,7 +284,7 @@ def test_sql_never_quotes_a_sample(
     governance: Any, workspace: Path, passing: Path, pack: Callable[..., Path], own: Callable[[str], Path]
 ) -> None:
     """SQL that fails on a value does not put that value into the message."""
-    text = SQL_RULE.format("select n from samples where cast(output as int) > 0")
+    text = SQL_RULE.replace("SQL", "select n from samples where cast(output as int) > 0")
     ended = governance("check", passing, "--rules", pack(text, "own"), "--workspace", workspace)
     assert ended.code == 2 and "OrderController" not in ended.err + ended.out
     pipeline = own("name: own\npacks: [text]\ngates:\n  mine: {sql: 'select sum(output::int), 0 from samples', limit: 0}\n")

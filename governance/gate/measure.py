@@ -25,6 +25,9 @@ LEDGER_METRICS = {"rows-lost": ("records_in", "records_kept"), "tokens-lost": ("
 UNKNOWN_LICENCES = ("", "unknown", "none", "noassertion", "null", "n/a", "other", "proprietary-unknown")
 """Values of the licence column, lower-case, that name no licence (NONE and NOASSERTION are SPDX's)."""
 
+LARGEST = 100_000_000
+"""A user's own SQL counts no more than this; a longer number is taken for a value of the data and not shown."""
+
 CHECKED = {
     "samples": "SELECT count(*) FROM samples",
     "records": "SELECT (SELECT count(*) FROM samples) + (SELECT count(*) FROM quarantine)",
@@ -203,7 +206,10 @@ def _measure_sql(con: DuckDBPyConnection, name: str, sql: str) -> tuple[int, int
         raise usersql.UserSqlError(
             f"{where}: sql gives {shape}, expected one row of two whole numbers (checked, failed)"
         )
-    return rows[0][0], rows[0][1]
+    checked, failed = rows[0]
+    if not (0 <= checked < LARGEST and 0 <= failed < LARGEST):  # unshown: it may be a card or a telephone of the data
+        raise usersql.UserSqlError(f"{where}: sql gives a number that is no count, expected 0 to {LARGEST:,}")
+    return checked, failed
 
 
 def _measure_loss(con: DuckDBPyConnection, spec: GateSpec) -> tuple[int, int]:

@@ -51,10 +51,7 @@ class SensitiveText:
 
     def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
         view = TextView(text.encode())
-        lower = text.lower()
         for rule, regex, validator in self._rules:
-            if rule.keywords and not any(k.lower() in lower for k in rule.keywords):
-                continue
             group = min(1, regex.groups)
             found = [m.span(group) if m.span(group)[0] >= 0 else m.span() for m in regex.finditer(view.data)]
             for start, end in view.spans([s for s in found if s[0] < s[1]]):
