@@ -29,7 +29,7 @@ IMPORTED = {
     "gherkin-official": "gherkin",
     "zstandard": "zstandard",
 }
-LOOKED_UP = ("great_expectations", "SQLAlchemy", "duckdb_engine", "datasketch")
+LOOKED_UP = ("great_expectations", "SQLAlchemy", "duckdb_engine")
 REQUIRED = IMPORTED | dict.fromkeys(LOOKED_UP, "")
 EXTRAS = {"train": ("torch", "transformers", "peft", "openai"), "spark": ("pyspark", "grpcio")}
 

@@ -127,8 +127,8 @@ def commands_page() -> str:
 
     parts = [
         "# Commands\n\nMade from the command line by `python tests/doc_files.py`; a test keeps it current.\n\n"
-        "Exit codes: 0 passed, 1 a gate is closed or a proof failed, 2 wrong usage or file, 3 a bug. `--format json` prints\n"
-        "one array and `jsonl` one object per line, and nothing else stands on stdout; progress goes to stderr.\n"
+        "Exit codes: 0 passed, 1 a gate is closed or a proof failed, 2 wrong usage or file, 3 a bug. `--format json`\n"
+        "prints one array, `jsonl` one object per line, and nothing else stands on stdout; progress goes to stderr.\n"
     ]
     parts += _command_parts(typer.main.get_command(app), "governance")
     return "\n".join(parts)

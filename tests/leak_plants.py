@@ -199,7 +199,7 @@ def _texts(garden: Garden) -> list[str]:
         key, address = garden.token(within=True), garden.email(within=True)
         out += [
             f"GET /createPost?token={key}",
-            f'@RequestMapping("/blog/createPost/{key}")\nclass A {{ @PostMapping("/delUser?mail={address}") void a(); }}',
+            f'@RequestMapping("/blog/createPost/{key}") class A {{ @PostMapping("/del?mail={address}") void a(); }}',
             f"# TODO: xxx remove {key}",
             f"AC 1: mail {address}\nGiven a user\nWhen {key} is sent\nThen it works\n\nAC 1: mail {address}",
             f"\u200b{key}\u202e hidden, and \x1b[31m{address}\x1b[0m",

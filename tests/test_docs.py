@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import doc_files
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 

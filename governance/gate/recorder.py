@@ -39,6 +39,7 @@ class Recorder:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C is for the check, which ends this process
             pass_fds=(to_us,),
             env={**os.environ, "GOVERNANCE_ANSWER": str(to_us), "GX_ANALYTICS_ENABLED": "false"},
         )

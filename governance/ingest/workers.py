@@ -91,7 +91,10 @@ def _skipped(problem: TooLarge) -> Parsed:
 class _Worker:
     def __init__(self, parser: Parser) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", START.format(path=sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", START.format(path=sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for the caller, who decides what it means
         )
         assert self.process.stdin and self.process.stdout
         self._to = Connection(os.dup(self.process.stdin.fileno()), readable=False)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -161,7 +161,11 @@ def _started(count: int, setup: dict[str, Any]) -> Iterator[list[_Worker]]:
     try:
         for _ in range(count):
             process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+                [sys.executable, "-c", _BOOT, *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                process_group=0,  # Ctrl-C is for the parent, which ends its workers
             )
             assert process.stdin is not None and process.stdout is not None
             tasks = Connection(os.dup(process.stdin.fileno()), readable=False)
@@ -302,4 +306,5 @@ def _report(results: Connection, kind: type[BaseException], value: BaseException
     frames = traceback.extract_tb(trace)
     where = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
     message = str(value) if isinstance(value, GovernanceError) else ""
-    results.send_bytes(pickle.dumps(("failure", _Failure(kind.__name__, where, message), None)))
+    with suppress(OSError):  # the parent is gone, and nobody is left to be told
+        results.send_bytes(pickle.dumps(("failure", _Failure(kind.__name__, where, message), None)))
