@@ -38,8 +38,7 @@ def clean_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[Che
     Raises:
         GateClosed: the remedies do not come to rest; nothing is written.
     """
-    if out.exists() and Path(dataset).exists() and out.samefile(dataset):
-        raise UsageError(f"{out}: is the dataset itself; write to another file")
+    _check_output(dataset, out)
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
     with workspace.work() as work:
@@ -49,6 +48,11 @@ def clean_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[Che
         _write(table, out, ingested)
     checked = check_dataset(out, options, ledger=ledger, parents=[ingested.digest])
     return checked, ledger
+
+
+def _check_output(dataset: Path | str, out: Path) -> None:
+    if out.exists() and Path(dataset).exists() and out.samefile(dataset):
+        raise UsageError(f"{out}: is the dataset itself; write to another file")
 
 
 def _clean_table(ingested: Ingested, setup: Setup, options: Options, work: Path) -> tuple[pa.Table, Ledger]:
@@ -65,7 +69,7 @@ def _clean_table(ingested: Ingested, setup: Setup, options: Options, work: Path)
         raise GateClosed(
             f"remedies do not come to rest after {ROUNDS} rounds; look at the rules whose repair is flagged again"
         )
-    if any(g.remedy == "deduplicate" for g in setup.pipeline.gates.values()):
+    if _copies_to_drop(setup):
         current = _deduplicate(current, setup, options, ledger, _stage(ingested, current, work, "clean-copies"), work)
     return current, ledger
 
@@ -130,23 +134,28 @@ def _apply(current: pa.Table, findings: pa.Table, setup: Setup, ledger: Ledger) 
         if gate.metric == "unknown-licence" and gate.remedy == "drop":
             for n in _without_licence(current):
                 drop.setdefault(n, name)
-    changes: dict[int, tuple[list[Text], str]] = {}
+    changes: dict[int, list[Text]] = {}
+    reasons: dict[int, list[str]] = {}
     for name, rules, severities in todo.get("scrub", []):
         for n, texts in _scrubbed(current, _of(findings, rules, severities), drop, changes):
-            changes[n] = (texts, name)
+            changes[n] = texts
+            reasons.setdefault(n, []).append(name)
+    mended: dict[int, str] = {}  # a second repair waits for the next round: its offsets are those of the text before
     for name, rules, severities in todo.get("repair", []):
         repairs = {r.rule_id: r.repair for r in setup.rules if r.rule_id in rules and r.repair is not None}
         wanted = _of(findings, rules, severities)
-        for n, texts in _repaired(current, wanted, repairs, drop, changes):
-            changes[n] = (texts, name)
+        for n, texts in _repaired(current, wanted, repairs, drop | mended, changes):
+            changes[n] = texts
+            mended |= {n: name}
+            reasons.setdefault(n, []).append(name)
         for n in wanted["n"].unique().to_pylist():  # what has no repair of its own goes
             if n not in changes:
                 drop.setdefault(n, name)
     original = current["n"].to_pylist()  # only `_stage` renumbers
-    changed = _replace_texts(current, {n: texts for n, (texts, _) in changes.items() if n not in drop})
+    changed = _replace_texts(current, {n: texts for n, texts in changes.items() if n not in drop})
     words = count_words(changed)
-    for n, (_, name) in changes.items():
-        if n not in drop:
+    for n, names in reasons.items():
+        for name in names if n not in drop else ():
             ledger.change(original[n], name, changed["sample_id"][n].as_py(), int(words[n]))
     for n, name in drop.items():
         ledger.drop(original[n], name)
@@ -167,13 +176,13 @@ def _without_licence(current: pa.Table) -> list[int]:
 
 
 def _scrubbed(
-    current: pa.Table, findings: pa.Table, drop: Mapping[int, str], changes: Mapping[int, tuple[list[Text], str]]
+    current: pa.Table, findings: pa.Table, drop: Mapping[int, str], changes: Mapping[int, list[Text]]
 ) -> Iterator[tuple[int, list[Text]]]:
     """Yield (position, masked texts) of the samples that *findings* name."""
     positions = [n for n in findings["n"].unique().to_pylist() if n not in drop]
     if not positions:
         return
-    rows = _replace_texts(current, {n: t for n, (t, _) in changes.items()}).take(pa.array(positions, pa.int64()))
+    rows = _replace_texts(current, changes).take(pa.array(positions, pa.int64()))
     numbered = rows.set_column(0, "n", pa.array(positions, pa.int64())).cast(SAMPLES).combine_chunks()
     for batch in numbered.to_batches():
         masked, _ = scrub_samples(batch, findings)
@@ -183,7 +192,7 @@ def _scrubbed(
 
 def _repaired(
     current: pa.Table, findings: pa.Table, repairs: Mapping[str, str], drop: Mapping[int, str],
-    changes: Mapping[int, tuple[list[Text], str]],
+    changes: Mapping[int, list[Text]],
 ) -> Iterator[tuple[int, list[Text]]]:  # fmt: skip
     """Yield (position, texts) with every flagged span of a rule that has a repair replaced by it, last span first."""
     per_sample: dict[int, list[dict[str, Any]]] = {}
@@ -191,7 +200,7 @@ def _repaired(
         if f["rule"] in repairs and f["n"] not in drop:
             per_sample.setdefault(f["n"], []).append(f)
     for n, places in per_sample.items():
-        texts = changes[n][0] if n in changes else _texts(current, n)
+        texts = changes.get(n) or _texts(current, n)
         out = []
         for text in texts:
             value, end = text.text, len(text.text) + 1
@@ -225,12 +234,22 @@ def _replace_texts(table: pa.Table, changes: Mapping[int, list[Text]]) -> pa.Tab
     return pa.concat_tables(pieces).combine_chunks() if len(pieces) > 1 else pieces[0]
 
 
+def _copies_to_drop(setup: Setup) -> set[str]:
+    """The kinds of copies that a gate names the remedy for; most-repeated asks for the exact ones."""
+    asked = {g.metric for g in setup.pipeline.gates.values() if g.remedy == "deduplicate"}
+    kinds = {"exact"} if asked & {"exact-duplicates", "most-repeated"} else set()
+    return kinds | ({"lexemes", "near"} if "near-duplicates" in asked else set())
+
+
 def _deduplicate(
     current: pa.Table, setup: Setup, options: Options, ledger: Ledger, staged: Ingested, work: Path
 ) -> pa.Table:
     from governance.pipeline import find_duplicates
 
+    import pyarrow.compute as pc
+
     found = find_duplicates(staged, setup, options, work)
+    found = found.filter(pc.is_in(found["kind"], pa.array(sorted(_copies_to_drop(setup)), pa.string())))
     original = current["n"].to_pylist()  # only `_stage` renumbers
     for d in found.select(["n", "cluster", "similarity", "kind"]).to_pylist():
         kind = "exact" if d["kind"] == "exact" else "near"
@@ -316,6 +335,7 @@ def scrub_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[int
     """
     import pyarrow.compute as pc
 
+    _check_output(dataset, out)
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
     folders = list(options.rules)

@@ -54,7 +54,7 @@ class Garden:
     """
 
     real: bool = True
-    secrets: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)  # a failing test prints its values
     in_texts: set[str] = field(default_factory=set)
     unknown: int = 0
     _count: int = 0
@@ -169,7 +169,7 @@ def plant_dataset(folder: Path, garden: Garden) -> Path:
     third = len(texts) // 3
     alpaca = list(_alpaca(texts[:third], garden))
     _write(root / "a.jsonl", [alpaca[0], *alpaca, *_odd_records(garden)])
-    _write(root / "b.jsonl", list(_chats(texts[third : 2 * third])))
+    _write(root / "b.jsonl", list(_chats(texts[third : 2 * third], garden)))
     _write(root / f"export_{garden.token()}_v2.jsonl", list(_pairs(texts[2 * third :])))
     (root / "broken.jsonl").write_bytes(_broken(garden))
     (inner / "part.csv").write_bytes(_csv(garden))
@@ -231,16 +231,16 @@ def _odd_records(garden: Garden) -> Iterator[dict[str, Any]]:
     yield {**base, "input": "line", "start_line": garden.token()}
 
 
-def _chats(texts: list[str]) -> Iterator[dict[str, Any]]:
+def _chats(texts: list[str], garden: Garden) -> Iterator[dict[str, Any]]:
     for k, text in enumerate(texts):
         if k % 3 == 0:
-            turns = [{"role": "user", "content": f"{_noise(k)} {text}"}, {"role": "assistant", "content": f"Done {k}"}]
+            turns = [{"role": "user", "content": f"{_noise(k)}\n{text}"}, {"role": "assistant", "content": f"Done {k}"}]
             yield {"messages": turns}
         elif k % 3 == 1:
             turns = [{"from": "human", "value": f"Make it {k}"}, {"from": "gpt", "value": f"{text}\n{_noise(k)}"}]
             yield {"conversations": turns}
         else:
-            call = {"function": {"name": "call", "arguments": json.dumps({"text": text})}}
+            call = {"function": {"name": "call", "arguments": json.dumps({"key": garden.token(within=True)})}}
             parts = [{"type": "text", "text": text}]
             turns = [{"role": "user", "content": parts}, {"role": "assistant", "content": None, "tool_calls": [call]}]
             yield {"messages": turns}
@@ -248,7 +248,7 @@ def _chats(texts: list[str]) -> Iterator[dict[str, Any]]:
 
 def _pairs(texts: list[str]) -> Iterator[dict[str, Any]]:
     for k, text in enumerate(texts):
-        yield {"prompt": f"What is {k}?", "completion": f"{text}\n{_noise(k)}"} if k % 2 else {"text": f"{k} {text}"}
+        yield {"prompt": f"What is {k}?", "completion": f"{text}\n{_noise(k)}"} if k % 2 else {"text": f"{k}\n{text}"}
 
 
 def _broken(garden: Garden) -> bytes:

@@ -32,6 +32,7 @@ from urllib.parse import quote
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
@@ -89,19 +90,16 @@ class Hit(NamedTuple):
 class Needles:
     """All that is searched for: bytes -> (plant, form)."""
 
-    def __init__(self, secrets: Mapping[str, str], common: Iterable[bytes] = ()) -> None:
+    def __init__(self, secrets: Mapping[str, str], more: Mapping[bytes, tuple[str, str]] | None = None) -> None:
         """
         Args:
             secrets: name of the plant -> what is secret in it, at least six characters.
-            common: windows of six characters that are ordinary text, as `windows_in` found them.
+            more: needle -> (plant, form).
         """
-        self.by_needle: dict[bytes, tuple[str, str]] = {}
-        ordinary = set(common)
+        self.by_needle: dict[bytes, tuple[str, str]] = dict(more or {})
         for plant, secret in secrets.items():
             for k in range(len(secret) - WINDOW + 1):
-                window = secret[k : k + WINDOW].encode()
-                if window not in ordinary:
-                    self.by_needle.setdefault(window, (plant, "window"))
+                self.by_needle.setdefault(secret[k : k + WINDOW].encode(), (plant, "window"))
             for window in _windows(secret, IN_A_RUN):
                 self.by_needle.setdefault(window.encode(), (plant, "plain"))
             for form, (size, write) in FORMS.items():
@@ -113,6 +111,8 @@ class Needles:
         for needle in self.by_needle:
             self._by_key[int.from_bytes(needle[:WINDOW], "little")].append(needle)
         self._keys = np.array(sorted(self._by_key), np.uint64)
+        self._may_be = np.zeros(1 << 24, np.bool_)  # by hash: nearly all places are done with after one look here
+        self._may_be[_hash(self._keys)] = True
 
     def find(self, data: bytes) -> Iterator[tuple[bytes, str, str]]:
         """Yield (needle, plant, form) of every needle in *data*."""
@@ -124,13 +124,18 @@ class Needles:
             keys = np.zeros(count, np.uint64)
             for k in range(WINDOW):
                 keys |= part[k : k + count].astype(np.uint64) << np.uint64(8 * k)
-            place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-            for at in np.flatnonzero(self._keys[place] == keys).tolist():
+            likely = np.flatnonzero(self._may_be[_hash(keys)])
+            place = np.minimum(np.searchsorted(self._keys, keys[likely]), len(self._keys) - 1)
+            for at in likely[self._keys[place] == keys[likely]].tolist():
                 for needle in self._by_key[int(keys[at])]:
                     plant, form = self.by_needle[needle]
                     start = first + at
                     if data.startswith(needle, start) and not (form == "window" and _in_run(data, start)):
                         yield needle, plant, form
+
+
+def _hash(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    return (keys * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
 
 
 def _windows(text: str, size: int) -> list[str]:
@@ -161,14 +166,23 @@ def _in_run(data: bytes, at: int) -> bool:
     return False
 
 
-def search(views: Iterable[tuple[str, bytes]], needles: Needles) -> set[Hit]:
-    """Return every hit in *views*, as `views_of` makes them."""
-    return {Hit(where, plant, form) for where, data in views for _, plant, form in needles.find(data)}
+def search(
+    views: Iterable[tuple[str, bytes]], secrets: Mapping[str, str], control: Callable[[], Iterable[tuple[str, bytes]]]
+) -> set[Hit]:
+    """
+    Return every place in *views*, as `views_of` makes them, where one of *secrets* can be read.
 
-
-def windows_in(views: Iterable[tuple[str, bytes]], needles: Needles) -> set[bytes]:
-    """Return the 6-character windows that stand in *views*: over data without secrets, these are common text."""
-    return {n for _, data in views for n, _, form in needles.find(data) if form == "window"}
+    A window of six characters that *control* has as well, what the same commands wrote over a dataset without secrets,
+    is common text. The control is looked at only where there are such windows, and only for them.
+    """
+    needles = Needles(secrets)
+    found = {(where, *hit) for where, data in views for hit in needles.find(data)}
+    windows = {needle: ("", "window") for _, needle, _, form in found if form == "window"}
+    common: set[bytes] = set()
+    if windows:
+        few = Needles({}, windows)
+        common = {needle for _, data in control() for needle, _, _ in few.find(data)}
+    return {Hit(where, plant, form) for where, needle, plant, form in found if needle not in common}
 
 
 def files_below(*roots: Path, without: Iterable[Path] = ()) -> list[Path]:
@@ -178,9 +192,25 @@ def files_below(*roots: Path, without: Iterable[Path] = ()) -> list[Path]:
     return [f for f in found if not any(f.resolve().is_relative_to(s) for s in skip)]
 
 
+def once(files: Iterable[Path], scratch: Path, base: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the views of *files*, equal ones once; paths are told from *base* on."""
+    seen: set[bytes] = set()
+    for path in files:
+        yield "a path", path.relative_to(base).as_posix().encode("utf-8", "surrogateescape")
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        yield path.name, path.read_bytes()
+        for where, data in views_of(path, scratch):
+            digest = hashlib.sha256(data).digest()
+            if digest not in seen:
+                seen.add(digest)
+                yield where, data
+
+
 def views_of(path: Path, scratch: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (where, bytes) of everything that can be read from the file *path*, its name included."""
-    yield f"{path.name} (name)", str(path).encode("utf-8", "surrogateescape")
+    """Yield (where, bytes) of everything that can be read from the file *path*."""
     data = path.read_bytes()
     if path.suffix in (".duckdb", ".db", ".wal"):
         yield path.name, data

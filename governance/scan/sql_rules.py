@@ -34,7 +34,7 @@ def run_sql_rules(con: DuckDBPyConnection, rules: Sequence[Rule], key: bytes) ->
     for rule in rules:
         if rule.kind == "sql":
             found = _query(con, rule)
-            places = _places(con, {f["n"] for f in found})
+            places = _places(con, {f["n"] for f in found if type(f["n"]) is int})
             rows += [_finding(places, rule, f, key) for f in found]
     rows.sort(key=lambda r: (r["n"], r["rule"], r["field"], r["start"]))
     return pa.Table.from_pylist(rows, schema=FINDINGS)
@@ -57,11 +57,11 @@ class _Place:
     lengths: dict[str, int]
 
 
-def _places(con: DuckDBPyConnection, ordinals: set[Any]) -> dict[int, _Place]:
+def _places(con: DuckDBPyConnection, ordinals: set[int]) -> dict[int, _Place]:
     rows = con.execute(
         "select s.n, s.file, s.row, s.sample_id, t.field, length(t.text) from sample_rows s left join texts t using (n)"
         " where s.n in (select unnest(?::bigint[]))",
-        [[n for n in ordinals if type(n) is int and abs(n) < 1 << 63]],
+        [[n for n in ordinals if abs(n) < 1 << 63]],
     ).fetchall()
     places: dict[int, _Place] = {}
     for n, file, row, sample, name, length in rows:
@@ -78,10 +78,9 @@ def _finding(places: dict[int, _Place], rule: Rule, found: dict[str, Any], key: 
         raise RuleError(f"{rule.rule_id}: sql returns an n that is no sample; expected samples.n")
     name = found.get("field") or ("output" if "output" in place.lengths or not place.lengths else [*place.lengths][-1])
     start, end = (0 if found.get(c) is None else found[c] for c in ("start", "end"))
-    length = place.lengths.get(name, 0)
-    if name not in place.lengths and (found.get("field") or place.lengths):
+    if not isinstance(name, str) or (name not in place.lengths and (found.get("field") or place.lengths)):
         raise RuleError(f"{rule.rule_id}: sql returns a field that the sample does not have; expected texts.field")
-    if not (type(start) is int and type(end) is int and 0 <= start <= end <= length):
+    if not (type(start) is int and type(end) is int and 0 <= start <= end <= place.lengths.get(name, 0)):
         raise RuleError(f"{rule.rule_id}: sql returns a start or end outside its text; expected 0 <= start <= end")
     return {
         "n": found["n"], "file": place.file, "row": place.row, "sample_id": place.sample_id, "rule": rule.rule_id,
