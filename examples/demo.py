@@ -76,6 +76,9 @@ def loop(console: Console, name: str, path: Path, task: str, pipeline: str) -> t
     still = ", ".join(after.evidence["breaches"]) or "-"
     counts = [f"{c.evidence['dataset']['samples']:,}" for c in (before, after)]
     verdicts = [verdict(c.evidence) for c in (before, after)]
+    for gate in after.evidence["gates"]:
+        if gate["gate"] in after.evidence["breaches"]:
+            console.print(f"still closed: {gate['title']}; next: {gate['command']}", markup=False, soft_wrap=True)
     row = [name, counts[0], verdicts[0], closed, verdicts[1], counts[1], still]
     return row, [c.folder / "report.html" for c in (before, after)]
 

@@ -114,9 +114,7 @@ def check(
     max_row_bytes: MaxRow = "64MiB",
     fingerprint_key: Key = None,
     signing_key: Annotated[Path | None, typer.Option(help="Ed25519 private key in PEM.")] = None,
-    record: Annotated[
-        bool, typer.Option(help="Let Great Expectations record the gates (adds about two seconds).")
-    ] = True,
+    record: Annotated[bool, typer.Option(help="Let Great Expectations record the gates (adds some seconds).")] = True,
     format_: Format = "table",
 ) -> None:
     """Measure a dataset, judge its gates, write a signed run and a report."""
@@ -288,7 +286,7 @@ def prove(
 @app.command(rich_help_panel=CHECK)
 def accept(
     run: RunName,
-    finding: Annotated[list[str], typer.Argument(help="Fingerprint (or its beginning), or RULE:* for all of a rule.")],
+    finding: Annotated[list[str], typer.Argument(help="Fingerprint (or its beginning), or rules such as 'rest/*'.")],
     reason: Annotated[str, typer.Option(help="Why this may stay.")],
     owner: Annotated[str, typer.Option(help="Who answers for it.")],
     expires: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD, at most a year ahead.")],

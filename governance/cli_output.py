@@ -90,11 +90,12 @@ def out() -> Any:
 
 
 def make_table(columns: Sequence[str], title: str = "") -> Any:
-    """A plain table."""
+    """A plain table; what does not fit is folded, never cut, so that an id can be copied."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    return Table(*columns, title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    heads = (Column(name, overflow="fold") for name in columns)
+    return Table(*heads, title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
 
 
 def number(gate: Mapping[str, Any], key: str) -> str:
@@ -187,8 +188,8 @@ def print_duplicates(duplicates: pa.Table, format_: str) -> None:
         print_rows(rows, format_)
         places = [
             {
-                "copy": f"{d['file']}:{d['row']}",
-                "kept": f"{d['kept_file']}:{d['kept_row']}",
+                "copy": f"{d['file']}#{d['row']}",
+                "kept": f"{d['kept_file']}#{d['kept_row']}",
                 "similarity": d["similarity"],
                 "kind": d["kind"],
             }

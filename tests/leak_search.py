@@ -192,9 +192,9 @@ def files_below(*roots: Path, without: Iterable[Path] = ()) -> list[Path]:
     return [f for f in found if not any(f.resolve().is_relative_to(s) for s in skip)]
 
 
-def once(files: Iterable[Path], scratch: Path, base: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the views of *files*, equal ones once; paths are told from *base* on."""
-    seen: set[bytes] = set()
+def once(files: Iterable[Path], scratch: Path, base: Path, known: Iterable[Path] = ()) -> Iterator[tuple[str, bytes]]:
+    """Yield the views of *files*, equal ones once and those of *known* files never; paths are told from *base* on."""
+    seen = {hashlib.sha256(path.read_bytes()).digest() for path in known}
     for path in files:
         yield "a path", path.relative_to(base).as_posix().encode("utf-8", "surrogateescape")
         digest = hashlib.sha256(path.read_bytes()).digest()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import gzip
+import importlib.util
 import json
 import os
 import pty
@@ -14,7 +16,7 @@ import sys
 import threading
 import traceback
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +125,14 @@ class Outcome:
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         inputs = [self.folder / "in", scratch, self.workspace / "datasets", self.folder / "cleaned.jsonl"]
-        return once(files_below(self.folder, without=inputs), scratch, self.folder)
+        return once(files_below(self.folder, without=inputs), scratch, self.folder, _library_files())
+
+
+def _library_files() -> list[Path]:
+    """Pictures and styles that Great Expectations copies into its pages; they are of its making, byte for byte."""
+    found = importlib.util.find_spec("great_expectations")
+    assert found is not None and found.origin is not None
+    return files_below(Path(found.origin).parent / "render" / "view" / "static")
 
 
 def _jobs(data: Path, garden: Garden, small: Path, odd: Path) -> list[dict[str, object]]:
@@ -289,18 +298,19 @@ def _watching(folder: Path, seen: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Outcome]:
-    """All commands over the planted dataset, and beside them over the same without secrets."""
-    base = tmp_path_factory.mktemp("leak")
-    found: dict[bool, Outcome] = {}
-    threads = [
-        threading.Thread(target=lambda r=r: found.update({r: _perform(base / str(r), real=r)})) for r in (True, False)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found[True], found[False]
+def real(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """All commands over the planted dataset."""
+    return _perform(tmp_path_factory.mktemp("leak"), real=True)
+
+
+Views = Callable[[], Iterator[tuple[str, bytes]]]
+
+
+@pytest.fixture(scope="module")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Views:
+    """What the commands write over a dataset without secrets; they run only if six characters met by chance."""
+    outcome = functools.cache(lambda: _perform(tmp_path_factory.mktemp("control"), real=False))
+    return lambda: outcome().views()
 
 
 CODES = {
@@ -317,26 +327,21 @@ def _expected(name: str) -> int:
     return fits[max(fits, key=len)]
 
 
-def test_the_commands_did_their_work(outcomes: tuple[Outcome, Outcome]) -> None:
+def test_the_commands_did_their_work(real: Outcome) -> None:
     """Over 200 different secrets were planted, and every command ended as it should, bugs with 3."""
-    real, control = outcomes
     wanted = {name: _expected(name) for name in real.codes} | {"blind-show": 0, "blind-cluster": 0}
     assert real.codes == wanted
-    assert control.codes == {name: wanted[name] for name in CONTROL}
     assert len(set(real.garden.secrets.values())) >= 200
-    assert not control.garden.secrets
     assert real.garden.unknown < 0.05 * len(real.garden.secrets)
 
 
-def test_nothing_leaks(outcomes: tuple[Outcome, Outcome]) -> None:
+def test_nothing_leaks(real: Outcome, control: Views) -> None:
     """No file outside the dataset store, no stream, no name and no temporary file holds any form of any secret."""
-    real, control = outcomes
-    assert sorted(search(real.views(), real.garden.secrets, control.views)) == []
+    assert sorted(search(real.views(), real.garden.secrets, control)) == []
 
 
-def test_the_store_is_where_the_text_is(outcomes: tuple[Outcome, Outcome]) -> None:
+def test_the_store_is_where_the_text_is(real: Outcome) -> None:
     """The same search finds nearly every planted text in the dataset store, so there is something to find."""
-    real, _ = outcomes
     scratch = real.folder / "scratch"
     store = once(files_below(real.workspace / "datasets"), scratch, real.folder)
     texts = {plant: real.garden.secrets[plant] for plant in real.garden.in_texts}
@@ -344,28 +349,25 @@ def test_the_store_is_where_the_text_is(outcomes: tuple[Outcome, Outcome]) -> No
     assert len(found) > 0.98 * len(texts)
 
 
-def test_cleaning_takes_secrets_away(outcomes: tuple[Outcome, Outcome]) -> None:
+def test_cleaning_takes_secrets_away(real: Outcome, control: Views) -> None:
     """No secret that stood in a text is in the file that `clean` wrote; metadata columns are not cleaned."""
-    real, control = outcomes
     texts = {plant: real.garden.secrets[plant] for plant in real.garden.in_texts}
     scratch = real.folder / "scratch"
-    hits = search(views_of(real.folder / "cleaned.jsonl", scratch), texts, control.views)
+    hits = search(views_of(real.folder / "cleaned.jsonl", scratch), texts, control)
     assert sorted(hits) == []
 
 
-def test_purge_leaves_no_text(outcomes: tuple[Outcome, Outcome]) -> None:
+def test_purge_leaves_no_text(real: Outcome) -> None:
     """After `purge` the dataset store holds no file but the evidence of the run stays."""
-    real, _ = outcomes
     assert files_below(real.folder / "purged" / "datasets") == []
     assert len(list((real.folder / "purged" / "runs").glob("*/evidence.json"))) == 1
 
 
-def test_only_the_owner_can_read(outcomes: tuple[Outcome, Outcome]) -> None:
+def test_only_the_owner_can_read(real: Outcome) -> None:
     """The dataset store and the keys are closed to everybody else, folders 0700 and keys 0600."""
-    real, _ = outcomes
     for folder in ("datasets", "datasets/quarantine", "datasets/.work", "keys"):
         assert stat.S_IMODE((real.workspace / folder).stat().st_mode) == 0o700, folder
-    keys = [p for p in files_below(real.workspace / "keys") if p.suffix != ".pub" and p.name != "trust.json"]
+    keys = [p for p in files_below(real.workspace / "keys") if p.stat().st_size]
     assert keys
     assert {stat.S_IMODE(p.stat().st_mode) & 0o077 for p in keys} == {0}
     assert list((real.workspace / "datasets" / ".work").iterdir()) == []
@@ -388,9 +390,8 @@ def _at_terminal(arguments: list[str], cwd: Path) -> bytes:
     return shown
 
 
-def test_a_terminal_shows_no_secret_until_it_is_asked(outcomes: tuple[Outcome, Outcome], tmp_path: Path) -> None:
+def test_a_terminal_shows_no_secret_until_it_is_asked(real: Outcome, tmp_path: Path) -> None:
     """Bars, tables and `show` at a terminal hold no secret; `show --reveal` does, so the search would have seen one."""
-    real, _ = outcomes
     small = real.folder / "in" / "small.jsonl"
     shown = _at_terminal(["check", str(small), "--no-record", "-p", "small.yaml", "--workspace", "tty"], real.folder)
     assert b"CLOSED" in shown

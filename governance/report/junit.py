@@ -72,7 +72,7 @@ def _explain(gate: Mapping[str, Any]) -> list[str]:
         lines.append(gate["detail"])
     for place in gate["worst"]:
         where = " ".join(str(place[k]) for k in ("field", "rule") if place.get(k))
-        lines.append(f"{place['file']}:{place['row']} {where}".rstrip())
+        lines.append(f"{place['file']}#{place['row']} {where}".rstrip())
     if gate["command"]:
         lines.append(f"to mend: {gate['command']}")
     return lines

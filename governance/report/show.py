@@ -60,7 +60,7 @@ def show_findings(
 
 
 def _block(row: Mapping[str, Any], text: Text | None, spans: Spans) -> str:
-    head = f"{row['file']}:{row['row']} {row['field'] or ''} line {row['line']}  {row['rule']} {row['severity']}"
+    head = f"{row['file']}#{row['row']} {row['field'] or ''} line {row['line']}  {row['rule']} {row['severity']}"
     if row["detail"]:
         head += f"  ({row['detail']})"
     if row["accepted"]:
@@ -139,9 +139,9 @@ def _show_cluster(duplicates: pa.Table, spans: Spans, texts: Texts, cluster: int
         raise UsageError(f"cluster {cluster} is not in this run; the largest are {known or 'none'}")
     rows = members.slice(0, limit).to_pylist()
     first = rows[0]
-    yield _member(f"{first['kept_file']}:{first['kept_row']}  kept, {members.num_rows:,} copies", cluster, spans, texts)
+    yield _member(f"{first['kept_file']}#{first['kept_row']}  kept, {members.num_rows:,} copies", cluster, spans, texts)
     for row in rows:
-        head = f"{row['file']}:{row['row']}  {row['kind']}"
+        head = f"{row['file']}#{row['row']}  {row['kind']}"
         if row["similarity"] is not None:
             head += f" {row['similarity']:.3f}"
         yield _member(head, row["n"], spans, texts)

@@ -18,9 +18,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "check_how": ("How to check this report", "如何核验本报告"),
     "check_identity": (
         "The dataset is named by a digest over every sample and its metadata, and each file by its SHA-256 above. "
-        "Any change to a byte gives another digest, and this verdict does not hold for it.",
+        "Any change to a text or its metadata gives another digest, and this verdict does not hold for it.",
         "数据集以覆盖全部样本与元数据的摘要标识，每个文件以上述 SHA-256 标识。"
-        "任何字节变化都会得到不同摘要，本结论即不再适用。",
+        "文本或元数据的任何变化都会得到不同摘要，本结论即不再适用。",
     ),
     "check_numbers": (
         "Every number here is read from evidence.json in the folder of the run; this page adds none of its own.",
