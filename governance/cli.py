@@ -64,7 +64,7 @@ def size(text: str) -> int:
     try:
         factor = units[unit] if not binary else 1024 ** " KMGT".index(unit)
         value = int(float(number) * factor)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         raise UsageError(f"{text!r} is no size; expected a number with B, KB, MB, GB, KiB, MiB or GiB") from None
     if value < 1:
         raise UsageError(f"{text!r} is no size; expected at least one byte")
@@ -289,7 +289,7 @@ def accept(
     finding: Annotated[list[str], typer.Argument(help="Fingerprint (or its beginning), or rules such as 'rest/*'.")],
     reason: Annotated[str, typer.Option(help="Why this may stay.")],
     owner: Annotated[str, typer.Option(help="Who answers for it.")],
-    expires: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD, at most a year ahead.")],
+    expires: Annotated[str, typer.Option(help="Day on which it ends, YYYY-MM-DD, at most a year ahead.")],
     baseline: Annotated[Path, typer.Option(help="Baseline file to add to.")] = Path("governance-baseline.jsonl"),
     approver: Annotated[str, typer.Option(help="Who approved it; not the owner.")] = "",
     workspace: WorkspacePath = DEFAULT_WORKSPACE,

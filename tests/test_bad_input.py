@@ -343,7 +343,7 @@ def test_wrong_arguments(arguments: tuple[str, ...], governance: Any, workspace:
 
 def test_two_processes_on_one_workspace(workspace: Path, closing: Path, passing: Path) -> None:
     """Two commands that start together on one new workspace both finish, each with its own whole run."""
-    command = [sys.executable, "-m", "governance.cli", "check", "--workspace", str(workspace), "--no-record"]
+    command = [sys.executable, "-m", "governance", "check", "--workspace", str(workspace), "--no-record"]
     environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
     started = [
         subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
@@ -381,7 +381,7 @@ def test_full_disk(
     out = tmp_path / "out.jsonl"
     ended = subprocess.run(
         [
-            *(sys.executable, "-m", "governance.cli"),
+            *(sys.executable, "-m", "governance"),
             *(a.format(data=data, out=out) for a in arguments),
             *("--workspace", str(workspace)),
         ],

@@ -44,7 +44,7 @@ def offline(tmp_path: Path) -> Callable[..., Any]:
 
     def run(*arguments: object, code: int = 0) -> str:
         ended = subprocess.run(
-            [sys.executable, "-m", "governance.cli", *map(str, arguments)],
+            [sys.executable, "-m", "governance", *map(str, arguments)],
             capture_output=True, text=True, timeout=180, cwd=tmp_path, env=environment,
         )  # fmt: skip
         assert ended.returncode == code, (arguments, ended.stdout, ended.stderr)
@@ -193,7 +193,7 @@ def test_expired_baseline(
     governance: Any, workspace: Path, write_jsonl: Callable[..., Path], control: list[Any], faults: list[Any],
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
-    """An entry counts through its last day and not on the next."""
+    """An entry counts until the day on which it ends, and no longer."""
     place = ("--workspace", workspace, "--no-record")
     data = write_jsonl([*control, faults[0]])
     moment = 1_767_225_600  # 2026-01-01
@@ -204,9 +204,9 @@ def test_expired_baseline(
         "--workspace", workspace,
     )  # fmt: skip
     base = ("--baseline", tmp_path / "b.jsonl")
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(moment + 9 * 86_400))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(moment + 8 * 86_400))
     assert governance("check", data, *place, *base).code == 0
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(moment + 10 * 86_400))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(moment + 9 * 86_400))
     assert governance("check", data, *place, *base).code == 1
 
 
@@ -232,7 +232,7 @@ def test_bug_ends_with_3(governance: Any, monkeypatch: pytest.MonkeyPatch, works
     """What nobody expected ends with 3, a traceback without its message, and never with the 1 of a closed gate."""
 
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("text of a sample")
+        raise RuntimeError(" of a ".join(("text", "sample")))
 
     monkeypatch.setattr("governance.pipeline.check_dataset", broken)
     ended = governance("check", passing, "--workspace", workspace)
@@ -243,7 +243,7 @@ def test_reader_that_stops(workspace: Path, closing: Path, tmp_path: Path) -> No
     """A pipe that is closed early ends a command without a traceback."""
     many = tmp_path / "many.jsonl"
     many.write_bytes(closing.read_bytes() * 300)
-    command = f"{sys.executable} -m governance.cli scan {many} --format jsonl --workspace {workspace} | head -1"
+    command = f"{sys.executable} -m governance scan {many} --format jsonl --workspace {workspace} | head -1"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
     assert json.loads(ended.stdout) and ended.stderr == ""
 
@@ -255,11 +255,11 @@ def test_help_groups_the_commands(governance: Any) -> None:
 
 
 def test_module_and_script_are_the_same() -> None:
-    """`python -m governance.cli` and the installed `governance` are one program."""
+    """`python -m governance` and the installed `governance` are one program."""
     script = shutil.which("governance", path=str(Path(sys.executable).parent))
     assert script is not None
     one = subprocess.run([script, "rules", "list", "--format", "json"], capture_output=True, timeout=60)
-    two = subprocess.run([sys.executable, "-m", "governance.cli", "rules", "list", "--format", "json"], capture_output=True, timeout=60)
+    two = subprocess.run([sys.executable, "-m", "governance", "rules", "list", "--format", "json"], capture_output=True, timeout=60)
     assert one.returncode == 0 and one.stdout == two.stdout
 
 

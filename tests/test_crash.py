@@ -34,7 +34,7 @@ class Long:
 
 def start(data: Path, workspace: Path, *more: str) -> subprocess.Popen[str]:
     """Start a check in a session of its own, as a shell would, and wait until it has opened its workspace."""
-    command = [sys.executable, "-m", "governance.cli", "check", str(data), "--workspace", str(workspace)]
+    command = [sys.executable, "-m", "governance", "check", str(data), "--workspace", str(workspace)]
     process = subprocess.Popen(
         [*command, "--processes", "2", *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -105,7 +105,7 @@ def test_findings():
     text = page_of(made_run())[1].text
     assert "path segment '/createPost' is a verb" in text
     assert "error · 9 in 9 samples" in text
-    assert "train.jsonl :0 output line 5 /createPost" in text
+    assert "train.jsonl #0 output line 5 /createPost" in text
     assert "and 4 more" in text
     assert "pii/email-address error · 0 in 1 sample · 1 accepted" in text
 

@@ -61,7 +61,7 @@ def test_failure_says_what_to_do():
     failure = cases()["rest-routes"].find("failure")
     assert failure is not None and failure.text is not None
     assert "0.75 %, limit 0 %; 9 of 1200 samples" in failure.text
-    assert "train.jsonl:0 output rest/crud-name" in failure.text
+    assert "train.jsonl#0 output rest/crud-name" in failure.text
     assert "to mend: governance clean train.jsonl" in failure.text
 
 

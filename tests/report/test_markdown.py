@@ -19,7 +19,7 @@ def test_summary():
     text = summary()
     assert text.startswith("# CLOSED: train.jsonl\n")
     assert "| rest-routes | **failed** | 0.75 % | 0 % | 9 / 1,200 samples |" in text
-    assert "| rest/crud-name | error | 9 | 9 | 0 | train.jsonl:0 <code>/createPost</code> |" in text
+    assert "| rest/crud-name | error | 9 | 9 | 0 | train.jsonl#0 <code>/createPost</code> |" in text
     assert "- not met: " in text
     assert summary(passed=True).startswith("# PASSED: train.jsonl\n")
 

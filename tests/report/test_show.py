@@ -24,7 +24,7 @@ def shown(**how: Any) -> list[str]:
 def test_place():
     """A block names the place and shows its line with two before and after, the span marked below."""
     assert shown(rule="rest/crud-name", limit=1)[0].splitlines() == [
-        "train.jsonl:0 output line 5  rest/crud-name error",
+        "train.jsonl#0 output line 5  rest/crud-name error",
         "     3 | public class BlogController {",
         '     4 |     private String password = "<secrets/password-assignment>";',
         '>    5 |     @PostMapping("/createPost")',
@@ -109,9 +109,9 @@ def test_cluster():
     blocks = list(show_findings(tables, texts.__getitem__, SENSITIVE, cluster=9, limit=2))
     heads = [block.splitlines()[0] for block in blocks]
     assert heads == [
-        "train.jsonl:9  kept, 3 copies",
-        "train.jsonl:106  near 0.875",
-        "train.jsonl:107  near 0.875",
+        "train.jsonl#9  kept, 3 copies",
+        "train.jsonl#106  near 0.875",
+        "train.jsonl#107  near 0.875",
         "and 1 more",
     ]
     assert '@PostMapping("/createPost")' in blocks[0]
@@ -124,4 +124,4 @@ def test_text_is_gone():
     """A sample whose field is not in the store any more shows its place alone."""
     run = made_run()
     blocks = list(show_findings(run.tables, lambda n: [Text("other", "output", "x")], SENSITIVE, limit=1))
-    assert blocks[0] == "train.jsonl:0 output line 5  rest/crud-name error\n"
+    assert blocks[0] == "train.jsonl#0 output line 5  rest/crud-name error\n"
