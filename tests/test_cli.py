@@ -18,51 +18,71 @@ from governance.cli import column_map, size
 from governance.data import data_folder
 from governance.errors import UsageError
 
+OF_SOCKETS = ("connect", "connect_ex", "sendto", "sendmsg")
+OF_MODULE = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "create_connection")
 BLOCKED = """
-import os, socket
+import os
+import socket
 
 def _refuse(*_args, **_kwargs):
     with open(os.environ["NETWORK_LOG"], "a") as log:
         log.write("asked\\n")
     raise OSError("no network in this test")
 
-for _name in ("connect", "connect_ex", "sendto", "sendmsg"):
+for _name in OF_SOCKETS:
     setattr(socket.socket, _name, _refuse)
-for _name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "create_connection"):
+for _name in OF_MODULE:
     setattr(socket, _name, _refuse)
-"""
+""".replace("OF_SOCKETS", repr(OF_SOCKETS)).replace("OF_MODULE", repr(OF_MODULE))
 
 
 @pytest.fixture
-def offline(tmp_path: Path) -> Callable[..., Any]:
-    """Run a command in a process of its own whose sockets, and those of its children, refuse to connect."""
-    site = tmp_path / "site"
+def blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the sockets of this process and of its children refuse to connect; returns the log of those that tried."""
+    import socket
+
+    site, log = tmp_path / "site", tmp_path / "asked.log"
     site.mkdir()
     (site / "sitecustomize.py").write_text(BLOCKED)
-    log = tmp_path / "asked.log"
-    environment = os.environ | {"PYTHONPATH": str(site), "NETWORK_LOG": str(log), "NO_COLOR": "1"}
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("NETWORK_LOG", str(log))
+    for owner, names in ((socket.socket, OF_SOCKETS), (socket, OF_MODULE)):
+        for name in names:
+            monkeypatch.setattr(owner, name, getattr(owner, name))  # so that what BLOCKED replaces comes back
+    exec(BLOCKED, {})  # noqa: S102  # our own text
+    return log
 
-    def run(*arguments: object, code: int = 0) -> str:
-        ended = subprocess.run(
-            [sys.executable, "-m", "governance", *map(str, arguments)],
-            capture_output=True, text=True, timeout=180, cwd=tmp_path, env=environment,
-        )  # fmt: skip
-        assert ended.returncode == code, (arguments, ended.stdout, ended.stderr)
-        assert not log.exists(), f"{arguments[0]} tried to reach the network"
-        return ended.stdout
+
+@pytest.fixture
+def offline(tmp_path: Path, blocked: Path, governance: Any) -> Callable[..., Any]:
+    """Run a command without a network: in this process, or in one of its own where its start is the point."""
+
+    def run(*arguments: object, code: int = 0, apart: bool = False) -> str:
+        if apart:
+            ended = subprocess.run(
+                [sys.executable, "-m", "governance", *map(str, arguments)],
+                capture_output=True, text=True, timeout=180, cwd=tmp_path,
+            )  # fmt: skip
+            found = (ended.returncode, ended.stdout, ended.stderr)
+        else:
+            own = governance(*arguments)
+            found = (own.code, own.out, own.err)
+        assert found[0] == code, (arguments, *found)
+        assert not blocked.exists(), f"{arguments[0]} tried to reach the network"
+        return found[1]
 
     return run
 
 
-def test_sockets_are_really_blocked(tmp_path: Path, offline: Callable[..., Any]) -> None:
-    """The block of these tests works: a process that tries is refused and recorded."""
-    site = tmp_path / "site"
-    script = "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 9))\nexcept OSError as e:\n    print(e)"
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(site), "NETWORK_LOG": str(tmp_path / "log")},
-    )  # fmt: skip
-    assert ended.stdout == "no network in this test\n" and (tmp_path / "log").exists()
+def test_sockets_are_really_blocked(blocked: Path) -> None:
+    """The block of these tests works: this process and its children are refused and recorded."""
+    import socket
+
+    with pytest.raises(OSError, match="no network in this test"):
+        socket.create_connection(("127.0.0.1", 9))
+    script = "import socket\ntry:\n    socket.socket().connect(('127.0.0.1', 9))\nexcept OSError as e:\n    print(e)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.stdout == "no network in this test\n" and blocked.read_text() == "asked\nasked\n"
 
 
 def test_every_command_works_without_a_network(
@@ -74,7 +94,7 @@ def test_every_command_works_without_a_network(
     (tmp_path / "repo" / "a.py").write_text('"""A."""\n\n\nclass A:\n    """A."""\n\n    def twice(self, x):\n        return 2 * x\n')
     offline("collect", "repo", "--task", "code", "--out", "collected.jsonl")
     assert (tmp_path / "collected.jsonl").exists()
-    run = json.loads(offline("check", passing, *place, "--format", "json"))[0]["run"]
+    run = json.loads(offline("check", passing, *place, "--format", "json", apart=True))[0]["run"]
     assert (workspace / "runs" / run / "gx" / "index.html").exists()
     offline("verify", run, *place)
     closed = json.loads(offline("check", closing, *place, "--no-record", "--format", "json", code=1))[0]["run"]
@@ -99,13 +119,13 @@ def test_every_command_works_without_a_network(
     offline("rules", "test")
     offline("keys", "make", *place)
     offline("keys", "list", *place)
-    offline("doctor")
+    offline("doctor", apart=True)
     offline("purge", "--yes", *place)
 
 
 def test_prove_works_without_a_network(offline: Callable[..., Any]) -> None:
     """`prove` shows every gate closing while sockets refuse to connect."""
-    rows = json.loads(offline("prove", "test-generation", "--format", "json"))
+    rows = json.loads(offline("prove", "test-generation", "--format", "json", apart=True))
     assert len(rows) > 10 and all(r["closed"] == "yes" for r in rows)
 
 

@@ -29,6 +29,7 @@ LAYERS = (
 )
 """From the bottom to the top, as in docs/architecture.md; `clean` alone stands beside the pipeline it calls."""
 
+REGISTERS = ("cli", "governance.cli_look")  # at the call, so that the look commands stand in the same program
 STEPS = {"collect", "ingest", "scan", "dedup", "scrub"}
 HOME = {
     "duckdb": ("store.py", "engines/"),
@@ -98,7 +99,7 @@ def test_imports_point_down() -> None:
             if not name.startswith("governance.") or typing_only or own == "__init__":
                 continue
             other = name.split(".")[1]
-            if other == own:
+            if other == own or (own, name) == REGISTERS:
                 continue
             sideways = own in STEPS and other in STEPS
             if level(other) > level(own) or sideways:

@@ -187,7 +187,7 @@ def _jobs(data: Path, garden: Garden, small: Path, odd: Path) -> list[dict[str, 
         "no-file": ["check", f"{garden.token()}.jsonl"],
         "no-data": ["check", odd / "empty"],
         "suffix": ["check", odd / "other"],
-        "bad-sql": ["scan", data, "--rules", "bad-rules"],
+        "bad-sql": ["scan", small, "--rules", "bad-rules", "--pack", "bad"],
     }
     jobs: list[dict[str, object]] = [{"name": n, "args": [str(a) for a in c]} for n, c in commands.items()]
     for name in ("governance.pipeline:measure_samples", "governance.pipeline:_save_texts", "governance.pipeline:judge"):
@@ -425,7 +425,7 @@ def test_a_bug_in_a_worker_says_where_and_not_what(tmp_path: Path, module: str, 
     (tmp_path / "site").mkdir()
     code = WORKER_BUG.format(module=module, name=name)
     (tmp_path / "site" / "sitecustomize.py").write_text(code)
-    rows = (json.dumps({"instruction": f"{k} {key}", "output": f"{k} " * 1000}) + "\n" for k in range(4_500))
+    rows = (json.dumps({"instruction": f"{k} {key}", "output": "word " * 850}) + "\n" for k in range(2_100))
     (tmp_path / "big.jsonl").write_text("".join(rows))
     environment = {**_environment(), "PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}", "LEAK": key}
     ended = subprocess.run(
