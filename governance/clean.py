@@ -8,7 +8,7 @@ gate is within its limit: a scrubbed dataset holds no secret, not a tolerated nu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from governance.gate.baseline import mark_accepted
 from governance.ingest import Ingested, fill_record, write_records
 from governance.ledger import Ledger, count_words
 from governance.pipeline import check_dataset, ingest, judge, measure_samples, prepare
+from governance.remedies import apply_remedies, findings_of, mask_records, replace_texts, scrubbed
 from governance.rules import SEVERITIES, load_rules
-from governance.samples import QUARANTINE, SAMPLES, Text
-from governance.scrub import scrub_samples
+from governance.samples import QUARANTINE, SAMPLES
 from governance.store import Workspace, read_samples
 
 ROUNDS = 8  # scans; each repairs what the one before uncovered, and two are the rule
@@ -46,6 +46,8 @@ def clean_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[Che
         table, ledger = _clean_table(ingested, setup, options, work)
         _save_dropped(workspace, ingested, ledger)
         _write(table, out, ingested)
+    # The output is UTF-8 with its texts where they were, whatever the encoding of the input.
+    options = dataclasses.replace(options, encoding="auto")
     checked = check_dataset(out, options, ledger=ledger, parents=[ingested.digest])
     return checked, ledger
 
@@ -53,6 +55,8 @@ def clean_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[Che
 def _check_output(dataset: Path | str, out: Path) -> None:
     if out.exists() and Path(dataset).exists() and out.samefile(dataset):
         raise UsageError(f"{out}: is the dataset itself; write to another file")
+    if Path(dataset).is_dir() and Path(dataset).resolve() in out.resolve().parents:
+        raise UsageError(f"{out}: lies in the dataset's own folder and would become part of it; write elsewhere")
 
 
 def _clean_table(ingested: Ingested, setup: Setup, options: Options, work: Path) -> tuple[pa.Table, Ledger]:
@@ -61,7 +65,7 @@ def _clean_table(ingested: Ingested, setup: Setup, options: Options, work: Path)
     current, accepted = before, _accepted(setup, options)
     for k in range(ROUNDS):
         findings = _scan(_stage(ingested, current, work, f"clean-{k}"), setup, options, work, accepted)
-        current, done = _apply(current, findings, setup, ledger)
+        current, done = apply_remedies(current, findings, setup, ledger)
         ledger.rounds = k + 1
         if not done:
             break
@@ -102,138 +106,6 @@ def _scan(staged: Ingested, setup: Setup, options: Options, work: Path, accepted
     return findings.filter(pc.invert(pc.field("accepted")))
 
 
-def remedies(setup: Setup) -> dict[str, list[tuple[str, list[str], list[str]]]]:
-    """
-    Return per remedy the ``(gate, rule ids, severities)`` that ask for it.
-
-    What is scrubbed is scrubbed at every severity: a weak finding may be the only one that an overlap left.
-    """
-    found: dict[str, list[tuple[str, list[str], list[str]]]] = {}
-    for name, gate in setup.pipeline.gates.items():
-        severities: list[str] = list(SEVERITIES if gate.remedy == "scrub" else gate.severity)
-        if gate.rules is not None:
-            found.setdefault(gate.remedy, []).append((name, setup.gate_rules(name), severities))
-    return found
-
-
-def _of(findings: pa.Table, rules: Iterable[str], severities: Iterable[str]) -> pa.Table:
-    import pyarrow.compute as pc
-
-    wanted = pc.is_in(findings["rule"], pa.array(list(rules), pa.string()))
-    return findings.filter(pc.and_(wanted, pc.is_in(findings["severity"], pa.array(list(severities), pa.string()))))
-
-
-def _apply(current: pa.Table, findings: pa.Table, setup: Setup, ledger: Ledger) -> tuple[pa.Table, int]:
-    """Scrub, repair and drop what *findings* say; returns the new table and how many samples it touched."""
-    todo = remedies(setup)
-    drop: dict[int, str] = {}
-    for name, rules, severities in todo.get("drop", []):
-        for n in _of(findings, rules, severities)["n"].unique().to_pylist():
-            drop.setdefault(n, name)
-    for name, gate in setup.pipeline.gates.items():
-        if gate.metric == "unknown-licence" and gate.remedy == "drop":
-            for n in _without_licence(current):
-                drop.setdefault(n, name)
-    changes: dict[int, list[Text]] = {}
-    reasons: dict[int, list[str]] = {}
-    for name, rules, severities in todo.get("scrub", []):
-        for n, texts in _scrubbed(current, _of(findings, rules, severities), drop, changes):
-            changes[n] = texts
-            reasons.setdefault(n, []).append(name)
-    mended: dict[int, str] = {}  # a second repair waits for the next round: its offsets are those of the text before
-    for name, rules, severities in todo.get("repair", []):
-        repairs = {r.rule_id: r.repair for r in setup.rules if r.rule_id in rules and r.repair is not None}
-        wanted = _of(findings, rules, severities)
-        for n, texts in _repaired(current, wanted, repairs, drop | mended, changes):
-            changes[n] = texts
-            mended |= {n: name}
-            reasons.setdefault(n, []).append(name)
-        for n in wanted["n"].unique().to_pylist():  # what has no repair of its own goes
-            if n not in changes:
-                drop.setdefault(n, name)
-    original = current["n"].to_pylist()  # only `_stage` renumbers
-    changed = _replace_texts(current, {n: texts for n, texts in changes.items() if n not in drop})
-    words = count_words(changed)
-    for n, names in reasons.items():
-        for name in names if n not in drop else ():
-            ledger.change(original[n], name, changed["sample_id"][n].as_py(), int(words[n]))
-    for n, name in drop.items():
-        ledger.drop(original[n], name)
-    keep = pa.array([n not in drop for n in range(current.num_rows)], pa.bool_())
-    return (changed.filter(keep) if drop else changed), len(drop) + len(changes)
-
-
-def _without_licence(current: pa.Table) -> list[int]:
-    """Positions of the samples that the licence gate counts."""
-    import pyarrow.compute as pc
-
-    from governance.gate.measure import UNKNOWN_LICENCES
-
-    known = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(current["licence"], "")))
-    mask = pc.is_in(known, pa.array(UNKNOWN_LICENCES, pa.string())).combine_chunks()
-    found: list[int] = pc.indices_nonzero(mask).to_pylist()
-    return found
-
-
-def _scrubbed(
-    current: pa.Table, findings: pa.Table, drop: Mapping[int, str], changes: Mapping[int, list[Text]]
-) -> Iterator[tuple[int, list[Text]]]:
-    """Yield (position, masked texts) of the samples that *findings* name."""
-    positions = [n for n in findings["n"].unique().to_pylist() if n not in drop]
-    if not positions:
-        return
-    rows = _replace_texts(current, changes).take(pa.array(positions, pa.int64()))
-    numbered = rows.set_column(0, "n", pa.array(positions, pa.int64())).cast(SAMPLES).combine_chunks()
-    for batch in numbered.to_batches():
-        masked, _ = scrub_samples(batch, findings)
-        for n, texts in zip(masked.column("n").to_pylist(), masked.column("texts").to_pylist(), strict=True):
-            yield n, [Text(t["field"], t["role"], t["text"]) for t in texts]
-
-
-def _repaired(
-    current: pa.Table, findings: pa.Table, repairs: Mapping[str, str], drop: Mapping[int, str],
-    changes: Mapping[int, list[Text]],
-) -> Iterator[tuple[int, list[Text]]]:  # fmt: skip
-    """Yield (position, texts) with every flagged span of a rule that has a repair replaced by it, last span first."""
-    per_sample: dict[int, list[dict[str, Any]]] = {}
-    for f in findings.to_pylist():
-        if f["rule"] in repairs and f["n"] not in drop:
-            per_sample.setdefault(f["n"], []).append(f)
-    for n, places in per_sample.items():
-        texts = changes.get(n) or _texts(current, n)
-        out = []
-        for text in texts:
-            value, end = text.text, len(text.text) + 1
-            for f in sorted((p for p in places if p["field"] == text.field), key=lambda p: -p["start"]):
-                if f["end"] <= end and f["end"] > f["start"]:
-                    value, end = value[: f["start"]] + repairs[f["rule"]] + value[f["end"] :], f["start"]
-            out.append(dataclasses.replace(text, text=value))
-        yield n, out
-
-
-def _texts(table: pa.Table, position: int) -> list[Text]:
-    return [Text(t["field"], t["role"], t["text"]) for t in table["texts"][position].as_py()]
-
-
-def _replace_texts(table: pa.Table, changes: Mapping[int, list[Text]]) -> pa.Table:
-    """Return *table* with new texts and ids at some positions; the other rows are shared, not copied."""
-    from governance.samples import sample_id
-
-    if not changes:
-        return table
-    pieces, last = [], 0
-    for n in sorted(changes):
-        pieces.append(table.slice(last, n - last))
-        row = table.slice(n, 1).to_pylist()[0]
-        texts = changes[n]
-        row["texts"] = [{"field": t.field, "role": t.role, "text": t.text} for t in texts]
-        row["sample_id"] = sample_id((t.role, t.text) for t in texts)
-        pieces.append(pa.Table.from_pylist([row], schema=table.schema))
-        last = n + 1
-    pieces.append(table.slice(last))
-    return pa.concat_tables(pieces).combine_chunks() if len(pieces) > 1 else pieces[0]
-
-
 def _copies_to_drop(setup: Setup) -> set[str]:
     """The kinds of copies that a gate names the remedy for; most-repeated asks for the exact ones."""
     asked = {g.metric for g in setup.pipeline.gates.values() if g.remedy == "deduplicate"}
@@ -241,19 +113,31 @@ def _copies_to_drop(setup: Setup) -> set[str]:
     return kinds | ({"lexemes", "near"} if "near-duplicates" in asked else set())
 
 
+def _copy_gates(setup: Setup) -> dict[str, str]:
+    """The name of the gate that exact and near copies are dropped for."""
+    asked = [(spec.metric, name) for name, spec in setup.pipeline.gates.items() if spec.remedy == "deduplicate"]
+    exact = [name for metric in ("exact-duplicates", "most-repeated") for m, name in asked if m == metric]
+    near = [name for m, name in asked if m == "near-duplicates"]
+    return {"exact": (exact + near + [""])[0], "near": (near + exact + [""])[0]}
+
+
 def _deduplicate(
     current: pa.Table, setup: Setup, options: Options, ledger: Ledger, staged: Ingested, work: Path
 ) -> pa.Table:
-    from governance.pipeline import find_duplicates
-
     import pyarrow.compute as pc
+
+    from governance.pipeline import find_duplicates
 
     found = find_duplicates(staged, setup, options, work)
     found = found.filter(pc.is_in(found["kind"], pa.array(sorted(_copies_to_drop(setup)), pa.string())))
     original = current["n"].to_pylist()  # only `_stage` renumbers
-    for d in found.select(["n", "cluster", "similarity", "kind"]).to_pylist():
-        kind = "exact" if d["kind"] == "exact" else "near"
-        ledger.drop(original[d["n"]], f"{kind}-duplicates", (original[d["cluster"]], d["similarity"]))
+    gates = _copy_gates(setup)
+    # As the gates count: of equal samples all but the first are exact copies, whatever they were compared with.
+    seen: set[str] = set(pc.unique(current["sample_id"].take(found["cluster"])).to_pylist())
+    for d in found.select(["n", "sample_id", "cluster", "similarity"]).to_pylist():
+        kind = "exact" if d["sample_id"] in seen else "near"
+        seen.add(d["sample_id"])
+        ledger.drop(original[d["n"]], gates[kind], (original[d["cluster"]], d["similarity"]))
     gone = set(found["n"].to_pylist())
     keep = pa.array([n not in gone for n in range(current.num_rows)], pa.bool_())
     return current.filter(keep) if gone else current
@@ -311,11 +195,10 @@ def _cost(measured: Measured, setup: Setup, result: Any) -> dict[str, Any]:
     if spec.metric == "quarantined":
         touched = measured.ingested.quarantine.num_rows
     elif spec.rules is not None:
-        touched = len(_of(measured.tables.findings, setup.gate_rules(gate), spec.severity)["n"].unique())
+        severities = SEVERITIES if spec.remedy == "scrub" else spec.severity
+        touched = len(findings_of(measured.tables.findings, setup.gate_rules(gate), severities)["n"].unique())
     elif spec.remedy == "deduplicate":
-        kinds = measured.tables.duplicates["kind"].to_pylist()
-        exact = sum(k == "exact" for k in kinds)
-        touched = {"exact-duplicates": exact, "near-duplicates": len(kinds) - exact}.get(spec.metric or "", len(kinds))
+        touched = result.failed or 0
     else:
         touched = result.failed or 0
     dropped = touched if spec.remedy in ("drop", "deduplicate") or spec.metric == "quarantined" else 0
@@ -355,12 +238,13 @@ def scrub_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[int
         for k in range(ROUNDS):
             staged = _stage(ingested, current, work, f"scrub-{k}")
             findings = _scan(staged, setup, options, work, set())
-            changes = dict(_scrubbed(current, findings, {}, {}))
-            if not changes:
+            current, masked = mask_records(current, findings)
+            changes = dict(scrubbed(current, findings, {}, {}))
+            if not changes and not masked:
                 break
             places += pc.count(findings["n"]).as_py()
-            changed |= changes.keys()
-            current = _replace_texts(current, changes)
+            changed |= changes.keys() | masked
+            current = replace_texts(current, changes)
         else:
             raise GateClosed(f"masking does not come to rest after {ROUNDS} rounds; nothing was written")
         _write(current, out, ingested)

@@ -36,6 +36,11 @@ def current_time() -> dt.datetime:
     return moment.replace(microsecond=0)
 
 
+def today() -> dt.date:
+    """The day by the clock of the machine; SOURCE_DATE_EPOCH changes what is written, never what has expired."""
+    return dt.datetime.now(dt.UTC).date()
+
+
 class Progress:
     """Receives what happens; the base class ignores it. ``stages`` keeps seconds per stage."""
 
@@ -112,6 +117,16 @@ class Setup:
         return select(self.rules, self.pipeline.gates[name].rules or [])
 
 
+@dataclass(frozen=True, slots=True)
+class BaselineUse:
+    """The baseline of a check: its digest, its entries, those that a finding has, and the first of these to expire."""
+
+    sha256: str
+    entries: int
+    used: int
+    expires: dt.date | None
+
+
 @dataclass
 class Measured:
     """The tables of one dataset and what was seen while they were made."""
@@ -121,6 +136,8 @@ class Measured:
     connection: DuckDBPyConnection
     planted: int
     missed: list[str]
+    baseline: BaselineUse | None = None
+    expectations: list[Any] = field(default_factory=list)  # judge.ExpectationResult, passed ones too
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from governance.gate import metrics
 from governance.gate.judge import GateResult, Verdict
 from governance.gate.measure import worst_places
 from governance.gate.recorder import Recorder
+from governance.report.stored import run_spans
 from governance.store import Workspace, canonical, sha256_file, write_json
 
 SCHEMA = "governance/evidence/1"
@@ -41,13 +42,12 @@ def write_run(
     """
     Write the run and return it.
 
-    The folder holds ``evidence.json``, the tables as Parquet, the documents, ``gx/`` where recording is on, the signed
-    ``verdict.dsse.json`` and ``manifest.json``, which lists the SHA-256 of every other file.
+    The folder holds ``evidence.json``, the tables as Parquet, the documents, ``gx/`` where recording is on,
+    ``manifest.json``, which lists the SHA-256 of all of them, and ``verdict.dsse.json``, which signs the manifest.
     """
     from governance.gate.signing import make_statement, sign
     from governance.report.documents import evidence_json, write_documents
     from governance.report.tables import RunTables
-    from governance.steps import run_spans
 
     digest = measured.ingested.digest
     wanted = f"{options.now:%Y%m%dT%H%M%SZ}-{digest[:8]}-{setup.pipeline.digest()[:4]}"
@@ -60,15 +60,16 @@ def write_run(
         tables = RunTables.read(folder)
         spans = run_spans(workspace, evidence, tables, sensitive=setup.sensitive)
         write_documents(folder, evidence, tables, spans, options.formats)
+        write_json(folder / "manifest.json", _manifest(run, folder, setup, options, digest))
         statement = make_statement(
             verdict, dataset=evidence["dataset"]["name"], digest=digest,
             pipeline=(setup.pipeline.name, setup.pipeline.digest()), rules_digest=setup.digest,
             policy=(setup.policy.name, setup.policy.digest()) if setup.policy else None, run=run,
-            created=options.now, expires=expiry(setup, options), evidence=sha256_file(folder / "evidence.json"),
+            created=options.now, expires=expiry(measured, setup, options),
+            manifest=sha256_file(folder / "manifest.json"),
             accepted=sum(f["accepted"] for f in evidence["findings"]),
         )  # fmt: skip
         (folder / "verdict.dsse.json").write_bytes(canonical(sign(statement, signing_key(options, workspace))))
-        write_json(folder / "manifest.json", _manifest(run, folder, setup, options, digest))
     return Checked(run, workspace.runs / run, evidence, verdict)
 
 
@@ -80,12 +81,16 @@ def signing_key(options: Options, workspace: Workspace) -> Any:
     return load_signing_key(workspace.root, environ)
 
 
-def expiry(setup: Setup, options: Options) -> dt.datetime:
-    """The last moment of the verdict: the pipeline's days, or the policy's if they are fewer."""
+def expiry(measured: Measured, setup: Setup, options: Options) -> dt.datetime:
+    """The last moment of the verdict: the pipeline's days, the policy's, or the end of an acceptance it stands on."""
     days = setup.pipeline.expires_days
     if setup.policy and setup.policy.expires_days:
         days = min(days, setup.policy.expires_days)
-    return options.now + dt.timedelta(days=days)
+    end = options.now + dt.timedelta(days=days)
+    if measured.baseline and measured.baseline.expires:
+        last = dt.datetime.combine(measured.baseline.expires, dt.time(23, 59, 59), dt.UTC)
+        end = min(end, last)
+    return end
 
 
 def _record(recorder: Recorder, verdict: Verdict, folder: Path, run: str, moment: dt.datetime) -> Verdict:
@@ -113,7 +118,7 @@ def build_evidence(
         "tool": {"name": "governance", "version": governance.__version__},
         "verdict": {
             "status": verdict.status,
-            "expires": timestamp(expiry(setup, options)),
+            "expires": timestamp(expiry(measured, setup, options)),
             "reasons": list(verdict.reasons),
         },
         "dataset": {
@@ -124,6 +129,7 @@ def build_evidence(
             "quarantined": ingested.quarantine.num_rows,
             **metrics.dataset_facts(con),
             "unchanged": not any("changed while it was checked" in r for r in verdict.reasons),
+            "columns": {**pipeline.columns, **options.columns},
             "files": [
                 {
                     "name": f.name, "sha256": f.sha256, "bytes": f.bytes, "format": f.format, "encoding": f.encoding,
@@ -138,9 +144,18 @@ def build_evidence(
             "digest": setup.digest,
             "packs": sorted({r.pack for r in setup.rules}),
             "count": len(setup.rules),
+            "disabled": list(pipeline.disable),
+            "replaced": list(pipeline.replace),
+            "changed": sorted(pipeline.params),
+            "folders": len(pipeline.rule_folders) + len(options.rules),
         },
         "metrics": metrics.metric_values(con),
         "gates": [_gate(con, g, setup, options, setup.sensitive.masked(name)) for g in verdict.results],
+        "baseline": _baseline(measured),
+        "expectations": [
+            {"name": e.name, "status": e.status, "checked": e.checked, "required": e.required, "detail": e.detail}
+            for e in measured.expectations
+        ],
         "breaches": [g.gate for g in verdict.breaches],
         "findings": [f | rule_texts(rules[f["rule"]]) for f in metrics.finding_counts(con)],
         "probes": {
@@ -154,6 +169,14 @@ def build_evidence(
     }  # fmt: skip
     evidence["checklist"] = checklist_items(evidence)
     return evidence
+
+
+def _baseline(measured: Measured) -> dict[str, Any] | None:
+    use = measured.baseline
+    if use is None:
+        return None
+    expires = use.expires.isoformat() if use.expires else None
+    return {"sha256": use.sha256, "entries": use.entries, "used": use.used, "expires": expires}
 
 
 def _gate(con: Any, result: GateResult, setup: Setup, options: Options, dataset: str) -> dict[str, Any]:

@@ -106,11 +106,13 @@ class Ledger:
                 out[name].append(line.get(name))
         return pa.table(out, schema=LEDGER)
 
-    def groups(self) -> pa.Table:
+    def groups(self, earlier: pa.Table | None = None) -> pa.Table:
         """
         Return what each step and repository lost: records and words, before and after.
 
-        Unreadable records have neither; they count in a group of their own, so that they cannot hide a loss.
+        Args:
+            earlier: the same of the dataset that was cleaned, if that was made by cleaning too: losses add up, and
+                the first ancestor is what they are measured against.
         """
         kept = np.ones(self.before.num_rows, np.int64)
         after = self.words.copy()
@@ -130,7 +132,19 @@ class Ledger:
         )
         names = ["records_in", "records_kept", "words_in", "words_kept"]
         grouped = table.group_by(["step", "repository"], use_threads=False).aggregate([(n, "sum") for n in names])
-        return grouped.rename_columns(["step", "repository", *names])
+        own = grouped.rename_columns(["step", "repository", *names])
+        return own if earlier is None else _added(earlier, own)
+
+
+def _added(earlier: pa.Table, later: pa.Table) -> pa.Table:
+    """*later* with what went in before *earlier*; a group that *earlier* emptied stays in the account."""
+    kept = {(r["step"], r["repository"]): r for r in later.to_pylist()}
+    rows = []
+    for before in earlier.to_pylist():
+        now = kept.pop((before["step"], before["repository"]), None)
+        left = {n: now[n] if now else 0 for n in ("records_kept", "words_kept")}
+        rows.append({**before, **left})
+    return pa.Table.from_pylist([*rows, *kept.values()], schema=later.schema)
 
 
 def count_words(samples: pa.Table) -> NDArray[np.int64]:

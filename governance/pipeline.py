@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -10,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from governance.context import Checked, Measured, Options, Progress, Setup
+from governance.context import BaselineUse, Checked, Measured, Options, Progress, Setup, today
 from governance.errors import PipelineError
 from governance.ingest import Ingested, files_unchanged, ingest_files, ingest_stored
 from governance.rules import Rule, load_rules, select
 from governance.settings import Pipeline, load_pipeline, load_policy, pipeline_path
-from governance.store import Tables, Workspace, open_database, read_samples
+from governance.store import Tables, Workspace, open_database, read_samples, sha256_file
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from governance.gate.judge import Verdict
+    from governance.gate.baseline import Entry
+    from governance.gate.judge import GateResult, Verdict
 
 
 def prepare(options: Options, workspace: Workspace) -> Setup:
@@ -32,7 +34,8 @@ def prepare(options: Options, workspace: Workspace) -> Setup:
     folders = [base / f for f in pipeline.rule_folders] + list(options.rules)
     packs = None if pipeline.packs == ["*"] else pipeline.packs
     own = {r.pack for f in folders for r in load_rules(None, [f], builtin=False)}
-    rules = load_rules([*packs, *sorted(own - set(packs))] if packs is not None else None, folders)
+    wanted = None if packs is None else [*packs, *sorted(own - set(packs))]
+    rules = load_rules(wanted, folders, replace=pipeline.replace)
     disabled = set(select(rules, pipeline.disable))
     rules = tuple(_with_params(r, pipeline) for r in rules if r.rule_id not in disabled)
     check_gates(pipeline, rules)
@@ -162,8 +165,9 @@ def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, 
         ThreadPoolExecutor(1, "save") as pool,
     ):
         ingested = ingest(dataset, setup, options, workspace, work)
-        saved = pool.submit(_save_texts, workspace, ingested, parents)
-        measured = measure_samples(ingested, setup, options, work, ledger=ledger.groups() if ledger else None)
+        lost = ledger.groups(workspace.losses(parents[0])) if ledger else workspace.losses(ingested.digest)
+        saved = pool.submit(_save_texts, workspace, ingested, parents, lost)
+        measured = measure_samples(ingested, setup, options, work, ledger=lost)
         verdict = judge(measured, setup, options)
         saved.result()
         with progress.stage("report"):
@@ -184,10 +188,12 @@ def ingest(dataset: Path | str, setup: Setup, options: Options, workspace: Works
         )  # fmt: skip
 
 
-def _save_texts(workspace: Workspace, ingested: Ingested, parents: Sequence[str]) -> None:
-    """Write samples and bad records into the dataset store."""
+def _save_texts(workspace: Workspace, ingested: Ingested, parents: Sequence[str], lost: pa.Table | None) -> None:
+    """Write samples and bad records into the dataset store; what cleaning lost stays with the dataset it made."""
     files = [{"name": f.name, "sha256": f.sha256, "bytes": f.bytes} for f in ingested.files]
     manifest = {"samples": ingested.count, "files": files, "parents": list(parents)}
+    if lost is not None:
+        manifest["losses"] = lost.to_pylist()
     workspace.save_dataset(ingested.digest, ingested.samples, manifest)
     workspace.save_quarantine(ingested.digest, ingested.quarantine)
 
@@ -205,11 +211,15 @@ def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
         accepted: set[tuple[str, str]] = set()
         if options.baseline:
             fixed = {r for n, g in pipeline.gates.items() if not g.waivable for r in setup.gate_rules(n)}
-            accepted = accepted_fingerprints(load_baseline(options.baseline), options.now.date(), fixed)
+            entries = load_baseline(options.baseline)
+            accepted = accepted_fingerprints(entries, today(), fixed)
         measured.tables.findings = mark_accepted(measured.tables.findings, accepted)
+        if options.baseline:
+            measured.baseline = _baseline_use(options.baseline, entries, accepted, measured.tables.findings)
         measured.tables.refresh(con)
         results, required = judge_gates(con, pipeline.gates, setup.rules, probes_missed=measured.missed)
         expectations = run_expectations(con, pipeline.expectations) if pipeline.expectations else []
+        measured.expectations = list(expectations)
         changed = files_unchanged(ingested.files)
     return judge_dataset(
         results, digest_start=ingested.digest, digest_end="0" * 64 if changed else ingested.digest,
@@ -218,8 +228,28 @@ def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
         objections=[
             *(f"{name} changed while it was checked; check it again" for name in changed),
             *_policy_objections(measured, setup, options),
+            *_not_run(results, setup),
         ],
     )  # fmt: skip
+
+
+def _baseline_use(
+    path: Path, entries: Sequence[Entry], accepted: set[tuple[str, str]], findings: pa.Table
+) -> BaselineUse:
+    found = set(zip(findings["rule"].to_pylist(), findings["fingerprint"].to_pylist(), strict=True)) & accepted
+    used = [e for e in entries if e.key in found]
+    expires = min((dt.date.fromisoformat(e.expires) for e in used), default=None)
+    return BaselineUse(sha256_file(path), len(entries), len(used), expires)
+
+
+def _not_run(results: Sequence[GateResult], setup: Setup) -> list[str]:
+    """A gate that the policy requires and that did not run; elsewhere a gate that does not apply is no breach."""
+    wanted = setup.policy.required_gates if setup.policy else {}
+    return [
+        f"{r.gate} is required by policy {setup.policy.name!r} and was not run: {r.detail}"
+        for r in results
+        if setup.policy and r.gate in wanted and r.status == "NOT_RUN"
+    ]
 
 
 def _policy_objections(measured: Measured, setup: Setup, options: Options) -> list[str]:
@@ -230,7 +260,9 @@ def _policy_objections(measured: Measured, setup: Setup, options: Options) -> li
 
     if setup.policy is None:
         return []
+    columns = [f"columns are mapped on the command line ({', '.join(options.columns)})"] if options.columns else []
     folders = [*setup.pipeline.rule_folders, *map(str, options.rules)]
     pipeline = setup.pipeline.model_copy(update={"rule_folders": folders})
     accepted = int(pc.sum(measured.tables.findings["accepted"]).as_py() or 0)
-    return check_policy(setup.policy, pipeline, setup.digest, {r.pack for r in setup.rules}, accepted=accepted)
+    packs = {r.pack for r in setup.rules}
+    return columns + check_policy(setup.policy, pipeline, setup.digest, packs, accepted=accepted)

@@ -83,22 +83,34 @@ def packs_folder() -> Path:
 
 
 def load_rules(
-    packs: Sequence[str] | None = None, folders: Sequence[Path] = (), *, builtin: bool = True
+    packs: Sequence[str] | None = None,
+    folders: Sequence[Path] = (),
+    *,
+    builtin: bool = True,
+    replace: Sequence[str] = (),
 ) -> tuple[Rule, ...]:
     """
     Return the rules of *packs* (default: all) from the built-in folder and from *folders*, sorted by id.
 
-    A user's rule with the id of a built-in one takes its place.
+    Args:
+        replace: ids of rules that a later folder may put in the place of an earlier one.
 
     Raises:
-        RuleError: a wrong rule file, an unknown pack, or a folder without rules.
+        RuleError: a wrong rule file, an unknown pack, a folder without rules, or a rule whose id is taken and not in
+            *replace*: a rule that goes unseen weakens every gate that counts it.
     """
     found: dict[str, Rule] = {}
     for base in ([packs_folder()] if builtin else []) + [Path(f) for f in folders]:
         rules = _load_folder(base)
         if not rules:
             raise RuleError(f"{base}: no rule file here; expected PACK/NAME.yaml")
-        found |= {rule.rule_id: rule for rule in rules}
+        for rule in rules:
+            if rule.rule_id in found and rule.rule_id not in replace:
+                raise RuleError(
+                    f"{rule.source}: id {rule.rule_id!r} is taken by {found[rule.rule_id].source}; choose another "
+                    "name, or name it under 'replace' in the pipeline file"
+                )
+            found[rule.rule_id] = rule
     if packs is not None:
         known = {rule.pack for rule in found.values()}
         for pack in packs:

@@ -107,6 +107,7 @@ class Pipeline(Model):
     packs: list[str]
     rule_folders: list[str] = []  # relative to the pipeline file
     disable: list[str] = []
+    replace: list[str] = []  # ids of built-in rules that a rule of `rule_folders` takes the place of
     params: dict[str, dict[str, Any]] = {}  # rule id -> parameters that replace the rule's own
     columns: dict[str, str] = {}  # column of the dataset -> role or provenance name
     dedup: Dedup = Dedup()

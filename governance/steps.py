@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from governance.context import Options, current_time
+from governance.context import Options, today
 from governance.errors import RuleError, SignatureError, UsageError, WorkspaceError
+from governance.report.stored import StoredTexts, run_spans
 from governance.rules import Rule, load_rules
-from governance.samples import Text
 from governance.store import Tables, Workspace, read_json, read_samples, sha256_file, write_durably
 
 
@@ -109,7 +109,7 @@ def accept_findings(
     barred = {r for r, _ in pairs if any(fnmatchcase(r, p) for p in fixed)}
     added = accept(
         baseline, sorted(chosen), reason=reason, owner=owner, approver=approver, expires=last,
-        today=current_time().date(), non_waivable_rules=barred,
+        today=today(), non_waivable_rules=barred,
     )  # fmt: skip
     return len(added)
 
@@ -120,31 +120,6 @@ def _open_run(run: str, workspace: Path) -> tuple[Workspace, Path, dict[str, Any
     place = Workspace(workspace)
     folder = place.run_folder(run)
     return place, folder, read_json(folder / "evidence.json"), RunTables.read(folder)
-
-
-class _Texts:
-    """Reads texts of a stored dataset once and keeps them; an absent dataset gives None."""
-
-    def __init__(self, workspace: Workspace, digest: str, ordinals: Sequence[int]) -> None:
-        self._found = workspace.texts(digest, ordinals) if workspace.has_dataset(digest) else None
-
-    def __call__(self, n: int) -> list[Text]:
-        return (self._found or {}).get(n, [])
-
-
-def run_spans(
-    workspace: Workspace, evidence: dict[str, Any], tables: Any, per_rule: int = 20, sensitive: Any = None
-) -> Any:
-    """Return the Spans that decide which flagged text a document of this run may show."""
-    from governance.report.spans import Spans
-    from governance.report.tables import first_places
-    from governance.scan.sensitive import SensitiveText
-
-    digest = evidence["dataset"]["digest"]
-    places = first_places(tables.findings, per_rule)
-    ordinals = [p["n"] for rule in places.values() for p in rule]
-    texts = _Texts(workspace, digest, ordinals) if workspace.has_dataset(digest) else None
-    return Spans.of(evidence, tables.findings, texts, (sensitive or SensitiveText.of()) if texts else None)
 
 
 def show_run(
@@ -163,7 +138,7 @@ def show_run(
     hidden = {f["rule"] for f in evidence["findings"] if f["sensitive"]}
     if cluster is not None:
         members = tables.duplicates.filter(pc.equal(tables.duplicates["cluster"], cluster))["n"].to_pylist()
-        texts = _Texts(place, digest, [cluster, *members])
+        texts = StoredTexts(place, digest, [cluster, *members])
         yield from show_findings(tables, texts, hidden, cluster=cluster, limit=limit, reveal=reveal, scanner=scanner)
         return
     rules = sorted(tables.findings["rule"].unique().to_pylist())
@@ -172,7 +147,7 @@ def show_run(
         raise UsageError(f"no finding of {rule!r} in run {evidence['run']}; it has {', '.join(rules) or 'none'}")
     for name in chosen:
         found = tables.findings.filter(pc.equal(tables.findings["rule"], name))
-        texts = _Texts(place, digest, found.slice(0, limit)["n"].to_pylist())
+        texts = StoredTexts(place, digest, found.slice(0, limit)["n"].to_pylist())
         yield from show_findings(tables, texts, hidden, rule=name, limit=limit, reveal=reveal, scanner=scanner)
 
 
@@ -198,7 +173,10 @@ def verify_run(run: str, workspace: Path, policy_file: Path | None) -> list[str]
     place = Workspace(workspace)
     folder = place.run_folder(run)
     manifest = read_json(folder / "manifest.json")
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {"manifest.json"}
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {
+        "manifest.json",
+        "verdict.dsse.json",
+    }
     if present != set(manifest["files"]):
         odd = sorted(present ^ set(manifest["files"]))[0]
         raise SignatureError(f"{folder}: {odd}: is missing or was added after the run was written")
@@ -210,11 +188,11 @@ def verify_run(run: str, workspace: Path, policy_file: Path | None) -> list[str]
     envelope = read_json(folder / "verdict.dsse.json")
     evidence = read_json(folder / "evidence.json")
     found = verify_verdict(
-        envelope, digest=evidence["dataset"]["digest"], trust=trust, now=current_time(),
+        envelope, digest=evidence["dataset"]["digest"], trust=trust, now=dt.datetime.now(dt.UTC),
         pipeline_digest=evidence["pipeline"]["digest"], policy=policy,
     )  # fmt: skip
-    if found.evidence != sha256_file(folder / "evidence.json"):
-        raise SignatureError(f"{folder / 'evidence.json'}: is not the evidence that was signed")
+    if found.manifest != sha256_file(folder / "manifest.json"):
+        raise SignatureError(f"{folder / 'manifest.json'}: is not the manifest that was signed")
     lines = [
         f"run {evidence['run']}: {found.result}, dataset {evidence['dataset']['digest']}",
         f"signed by {found.signer}",

@@ -16,6 +16,7 @@ leaves either none or a whole one. A lock file per working folder says whether i
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -32,6 +33,18 @@ import pyarrow.parquet as pq
 
 from governance.errors import InputError, WorkspaceError
 from governance.samples import DUPLICATES, FINDINGS, QUARANTINE, ROUTES, SAMPLES, STORIES, Text
+
+LOSSES = pa.schema(
+    [
+        ("step", pa.string()),
+        ("repository", pa.string()),
+        ("records_in", pa.int64()),
+        ("records_kept", pa.int64()),
+        ("words_in", pa.int64()),
+        ("words_kept", pa.int64()),
+    ]
+)
+"""What cleaning lost, per step and repository."""
 
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -173,7 +186,14 @@ class Workspace:
 
     def has_dataset(self, digest: str) -> bool:
         """True if the texts of the dataset are still in the store."""
-        return (self.datasets / digest / "manifest.json").is_file()
+        folder = self.datasets / digest
+        return (folder / "manifest.json").is_file() and (folder / "samples.parquet").is_file()
+
+    def losses(self, digest: str) -> pa.Table | None:
+        """Return what cleaning lost on the way to this dataset (`ledger.Ledger.groups`); None if it was not cleaned."""
+        path = self.datasets / digest / "manifest.json"
+        rows = read_json(path).get("losses") if path.is_file() else None
+        return None if rows is None else pa.Table.from_pylist(rows, schema=LOSSES)
 
     def save_dataset(self, digest: str, samples: Path, manifest: Mapping[str, Any]) -> None:
         """Write the samples of the Arrow file *samples* under their digest; nothing to do if they are there."""
@@ -188,8 +208,12 @@ class Workspace:
             _write_parquet(samples, folder / "samples.parquet")
             write_json(folder / "manifest.json", {"digest": digest, **manifest})
             sync_tree(folder)
-            with contextlib.suppress(OSError):  # another process was first; its bytes are the same
+            _remove_if(self.datasets / digest, not self.has_dataset(digest))  # what an interrupted purge left
+            try:
                 folder.rename(self.datasets / digest)
+            except OSError as problem:  # another process was first; its bytes are the same
+                if problem.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
             sync_folder(self.datasets)
         except OSError as problem:
             raise disk_error(problem, folder) from None
@@ -251,9 +275,7 @@ class Workspace:
         return sorted(rows, key=lambda r: (r["created"], r["run"]), reverse=True)
 
     def _whole_runs(self) -> list[Path]:
-        return sorted(
-            p for p in self.runs.iterdir() if not p.name.startswith(".") and (p / "manifest.json").is_file()
-        )
+        return sorted(p for p in self.runs.iterdir() if not p.name.startswith(".") and (p / "manifest.json").is_file())
 
     def _read_index(self) -> list[dict[str, Any]] | None:
         path = self.root / "index.duckdb"
@@ -293,13 +315,17 @@ class Workspace:
         Raises:
             WorkspaceError: no or several datasets have this digest, or a text cannot be deleted.
         """
-        stored = sorted(p.name for p in self.datasets.iterdir() if not p.name.startswith(".") and p.name != "quarantine")
+        stored = sorted(
+            p.name for p in self.datasets.iterdir() if not p.name.startswith(".") and p.name != "quarantine"
+        )
         gone = [name for name in stored if digest is None or (len(digest) >= 8 and name.startswith(digest))]
         if digest is not None and len(gone) != 1:
             raise WorkspaceError(f"{self.datasets}: {digest!r} fits {len(gone)} datasets; nothing was deleted")
         try:
-            for name in gone:
-                shutil.rmtree(self.datasets / name)
+            for name in gone:  # renamed first: killed on the way it is swept, never half there
+                doomed = self.datasets / f".tmp-purged-{name}-{os.getpid()}"
+                (self.datasets / name).rename(doomed)
+                shutil.rmtree(doomed)
             for path in (self.datasets / "quarantine").glob("*.parquet"):
                 if digest is None or path.name.startswith(gone[0][:16]):
                     path.unlink()
@@ -483,6 +509,11 @@ def sync_tree(folder: Path) -> None:
         for name in files:
             sync_file(Path(base) / name)
         sync_folder(Path(base))
+
+
+def _remove_if(path: Path, condition: bool) -> None:
+    if condition:
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

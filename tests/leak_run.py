@@ -61,4 +61,4 @@ def run(job: dict[str, Any], out: Path) -> int:
 if __name__ == "__main__":
     jobs, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
     codes = {job["name"]: run(job, folder) for job in jobs}
-    (folder / "codes.json").write_text(json.dumps(codes))
+    (folder / f"{Path(sys.argv[1]).stem}.codes.json").write_text(json.dumps(codes))

@@ -76,7 +76,9 @@ def pack(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"\n \n\t\r\n\n", b"\xef\xbb\xbf"], ids=["empty", "line", "blank", "bom"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\n \n\t\r\n\n", b"\xef\xbb\xbf"], ids=["empty", "line", "blank", "bom"]
+)
 def test_nothing_in_the_file(content: bytes, governance: Any, workspace: Path, tmp_path: Path) -> None:
     """An empty file, or one of blank lines, is a dataset without samples: CLOSED, with a run that says so."""
     path = tmp_path / "empty.jsonl"
@@ -209,9 +211,7 @@ def test_wrong_rule_in_check(governance: Any, workspace: Path, passing: Path, pa
     assert list((workspace / "runs").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "needle"), [("a foo", "a fo", "flags[0]"), ("a bar", "a foo too", "passes[0]")]
-)
+@pytest.mark.parametrize(("old", "new", "needle"), [("a foo", "a fo", "flags[0]"), ("a bar", "a foo too", "passes[0]")])
 def test_failing_examples(old: str, new: str, needle: str, governance: Any, pack: Callable[..., Path]) -> None:
     """A rule that fails its own examples ends `rules test` with 2 and names the example."""
     ended = governance("rules", "test", pack(RULE.replace(old, new)))
@@ -287,7 +287,9 @@ def test_sql_never_quotes_a_sample(
     text = SQL_RULE.replace("SQL", "select n from samples where cast(output as int) > 0")
     ended = governance("check", passing, "--rules", pack(text, "own"), "--workspace", workspace)
     assert ended.code == 2 and "OrderController" not in ended.err + ended.out
-    pipeline = own("name: own\npacks: [text]\ngates:\n  mine: {sql: 'select sum(output::int), 0 from samples', limit: 0}\n")
+    pipeline = own(
+        "name: own\npacks: [text]\ngates:\n  mine: {sql: 'select sum(output::int), 0 from samples', limit: 0}\n"
+    )
     ended = governance("check", passing, "--pipeline", pipeline, "--workspace", workspace, "--no-record")
     assert ended.code == 1 and "OrderController" not in ended.err + ended.out
     [run] = (workspace / "runs").iterdir()
@@ -404,9 +406,7 @@ def test_damaged_index_and_trust(governance: Any, workspace: Path, passing: Path
     assert_wrong(governance("keys", "list", "--workspace", workspace), "is damaged")
 
 
-def test_wrong_clock_variable(
-    governance: Any, workspace: Path, passing: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_clock_variable(governance: Any, workspace: Path, passing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SOURCE_DATE_EPOCH that is no number is refused."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "today")
     assert_wrong(governance("check", passing, "--workspace", workspace), "SOURCE_DATE_EPOCH")

@@ -130,9 +130,7 @@ def test_clean_file_is_left_alone(options: Options, control: list[Record], tmp_p
     assert ledger.summary()["kept"] == len(control) and ledger.summary()["rounds"] == 1
 
 
-def test_cleaning_twice_is_cleaning_once(
-    options: Options, control: list[Record], token: str, tmp_path: Path
-) -> None:
+def test_cleaning_twice_is_cleaning_once(options: Options, control: list[Record], token: str, tmp_path: Path) -> None:
     """The output of a clean is clean: a second one gives the same bytes."""
     data = write([make(k, i, control, token) for i, k in enumerate(KINDS * 2)], tmp_path / "data.jsonl")
     clean_dataset(data, tmp_path / "one.jsonl", options)
@@ -171,9 +169,7 @@ def test_no_remedy_stays_closed_with_a_next_action(
     assert gate["gate"] == "licence" and gate["command"] and ledger.summary()["dropped"] == {}
 
 
-def test_plan_changes_nothing_and_holds(
-    options: Options, control: list[Record], token: str, tmp_path: Path
-) -> None:
+def test_plan_changes_nothing_and_holds(options: Options, control: list[Record], token: str, tmp_path: Path) -> None:
     """The plan writes nothing, and its numbers are those of the clean that follows."""
     kinds = ("mail", "token", "empty", "unlicensed", "copy", "copy", "near", "broken")
     data = write([*control, *(make(k, i, control, token) for i, k in enumerate(kinds))], tmp_path / "data.jsonl")

@@ -91,7 +91,9 @@ def test_every_command_works_without_a_network(
     """From collecting to purging, every command does its work while sockets refuse to connect."""
     place = ("--workspace", workspace)
     (tmp_path / "repo").mkdir()
-    (tmp_path / "repo" / "a.py").write_text('"""A."""\n\n\nclass A:\n    """A."""\n\n    def twice(self, x):\n        return 2 * x\n')
+    (tmp_path / "repo" / "a.py").write_text(
+        '"""A."""\n\n\nclass A:\n    """A."""\n\n    def twice(self, x):\n        return 2 * x\n'
+    )
     offline("collect", "repo", "--task", "code", "--out", "collected.jsonl")
     assert (tmp_path / "collected.jsonl").exists()
     run = json.loads(offline("check", passing, *place, "--format", "json", apart=True))[0]["run"]
@@ -103,7 +105,9 @@ def test_every_command_works_without_a_network(
     for name in ("html", "md", "json", "sarif", "junit"):
         assert offline("report", closed, "--format", name, *place)
     day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
-    offline("accept", closed, "pii/*", "--reason", "r", "--owner", "o", "--expires", day, "--baseline", "b.jsonl", *place)
+    offline(
+        "accept", closed, "pii/*", "--reason", "r", "--owner", "o", "--expires", day, "--baseline", "b.jsonl", *place
+    )
     offline("config", "b.jsonl", data_folder("pipelines") / "default.yaml")
     assert len(json.loads(offline("runs", *place, "--format", "json"))) == 2
     offline("clean", closing, "--plan", *place)
@@ -182,7 +186,12 @@ def baseline_day() -> str:
 
 
 def test_accepting_findings(
-    governance: Any, workspace: Path, write_jsonl: Callable[..., Path], control: list[Any], faults: list[Any], tmp_path: Path
+    governance: Any,
+    workspace: Path,
+    write_jsonl: Callable[..., Path],
+    control: list[Any],
+    faults: list[Any],
+    tmp_path: Path,
 ) -> None:
     """Accepting a rule's findings opens its gate; moved lines stay accepted; a new finding, another key, or the last day closes it."""
     place = ("--workspace", workspace, "--no-record")
@@ -231,7 +240,12 @@ def test_expired_baseline(
 
 
 def test_gate_that_may_not_be_waived(
-    governance: Any, workspace: Path, write_jsonl: Callable[..., Path], control: list[Any], faults: list[Any], tmp_path: Path
+    governance: Any,
+    workspace: Path,
+    write_jsonl: Callable[..., Path],
+    control: list[Any],
+    faults: list[Any],
+    tmp_path: Path,
 ) -> None:
     """Findings of a gate with ``waivable: false`` are not accepted, and a baseline that names them opens nothing."""
     pipeline = tmp_path / "p.yaml"
@@ -279,7 +293,9 @@ def test_module_and_script_are_the_same() -> None:
     script = shutil.which("governance", path=str(Path(sys.executable).parent))
     assert script is not None
     one = subprocess.run([script, "rules", "list", "--format", "json"], capture_output=True, timeout=60)
-    two = subprocess.run([sys.executable, "-m", "governance", "rules", "list", "--format", "json"], capture_output=True, timeout=60)
+    two = subprocess.run(
+        [sys.executable, "-m", "governance", "rules", "list", "--format", "json"], capture_output=True, timeout=60
+    )
     assert one.returncode == 0 and one.stdout == two.stdout
 
 

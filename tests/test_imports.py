@@ -18,10 +18,10 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_data" not in p.parts)
 LAYERS = (
     ("errors", "quick", "data", "templates", "samples", "yamlfile", "rules", "settings", "languages"),
     ("engines", "store"),
-    ("context",),
     ("collect", "ingest", "scan", "dedup", "scrub"),
     ("ledger", "gate"),
     ("report",),
+    ("context",),
     ("evidence", "pipeline", "steps", "clean", "propose", "prove", "doctor"),
     ("cli_output",),
     ("cli",),
@@ -155,7 +155,18 @@ def loaded(*arguments: str) -> set[str]:
     return set(ended.stderr.rpartition("LOADED ")[2].split())
 
 
-HEAVY = {"duckdb", "pyarrow", "pydantic", "numba", "great_expectations", "pandas", "scipy", "numpy", "torch", "hyperscan"}
+HEAVY = {
+    "duckdb",
+    "pyarrow",
+    "pydantic",
+    "numba",
+    "great_expectations",
+    "pandas",
+    "scipy",
+    "numpy",
+    "torch",
+    "hyperscan",
+}
 
 
 @pytest.mark.parametrize("command", ["", "check", "clean", "quarantine"])
@@ -173,7 +184,9 @@ def test_listing_rules_is_light() -> None:
 def test_check_without_record_is_light(tmp_path: Path, passing: Path) -> None:
     """A check without the record loads neither Great Expectations nor any training library."""
     found = loaded_check(passing, tmp_path / "ws")
-    assert found & {"great_expectations", "torch", "transformers", "presidio_analyzer", "sqlalchemy", "pyspark"} == set()
+    assert (
+        found & {"great_expectations", "torch", "transformers", "presidio_analyzer", "sqlalchemy", "pyspark"} == set()
+    )
 
 
 def loaded_check(data: Path, workspace: Path) -> set[str]:

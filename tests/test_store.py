@@ -295,7 +295,10 @@ def test_quarantine_keeps_every_version(tmp_path: Path) -> None:
 def test_tables_answer_sql() -> None:
     """The working database shows samples by role and by text, and the tables of the steps."""
     con = Tables(samples("abc", "")).connect()
-    assert con.execute("select n, output, length(input) from samples order by n").fetchall() == [(0, "abc", 0), (1, "", 0)]
+    assert con.execute("select n, output, length(input) from samples order by n").fetchall() == [
+        (0, "abc", 0),
+        (1, "", 0),
+    ]
     assert con.execute("select count(*) from texts where text = 'abc'").fetchall() == [(1,)]
     for name in ("findings", "stories", "routes", "duplicates", "quarantine"):
         assert con.execute(f"select count(*) from {name}").fetchall() == [(0,)]  # noqa: S608

@@ -75,7 +75,7 @@ def make_statement(
     run: str,
     created: datetime,
     expires: datetime,
-    evidence: str = "",
+    manifest: str = "",
     accepted: int = 0,
 ) -> dict[str, Any]:
     """
@@ -109,7 +109,7 @@ def make_statement(
             DETAILS: {
                 "status": verdict.status,
                 "run": run,
-                "evidence": evidence,
+                "manifest": manifest,
                 "created": timestamp(created),
                 "expires": timestamp(expires),
                 "accepted": accepted,

@@ -35,7 +35,7 @@ class VerifiedVerdict:
     signed_here: bool
     waived: tuple[str, ...] = ()
     accepted: int = 0
-    evidence: str = ""
+    manifest: str = ""
 
     @property
     def signer(self) -> str:
@@ -140,7 +140,7 @@ def _read_statement(statement: dict[str, Any], keyid: str, local: bool) -> Verif
             signed_here=local,
             waived=tuple(_word(w) for w in details["waived"]),
             accepted=int(details["accepted"]),
-            evidence=str(details.get("evidence", "")),
+            manifest=str(details.get("manifest", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SignatureError(

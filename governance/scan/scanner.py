@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from governance.errors import RuleError
-from governance.rules import Rule, fingerprint
-from governance.samples import FINDINGS, ROLES, ROUTES, STORIES, Text
+from governance.rules import SEVERITIES, Rule, fingerprint
+from governance.samples import FINDINGS, ROLES, ROUTES, SAMPLES, STORIES, Text
 from governance.scan import queries
 from governance.scan.checks import CANDIDATES
 from governance.scan.patterns import TEXT_FIELDS, TRIGGERS, compile_rule, load_patterns, scannable
@@ -114,6 +114,9 @@ class Scanner:
         self._on_text -= {i for i in ordinals if scanned[i].field in ("path", "route", "story")}
         self._on_routes = [i for i in ordinals if scanned[i].field in ("path", "route")]
         self._on_stories = [i for i in ordinals if scanned[i].field == "story"]
+        self._on_metadata = {
+            i for i in ordinals if scanned[i].sensitive and scanned[i].kind == "pattern" and scanned[i].field == "any"
+        }
         self._on_samples = [i for i in ordinals if scanned[i].field == "sample" and scanned[i].kind == "check"]
 
     def scan(self, batch: pa.RecordBatch, *, overlaps: bool = False) -> Scanned:
@@ -133,7 +136,32 @@ class Scanner:
             if not overlaps:
                 found = self._resolved(found)
             out.add_findings(t, view.text, sorted(set(found), key=self._order))
+        self._scan_metadata(batch, out, overlaps=overlaps)
         return out.finished()
+
+    def _scan_metadata(self, batch: pa.RecordBatch, out: _Rows, *, overlaps: bool) -> None:
+        """
+        Look for secrets and personal data in what a record holds beside its texts.
+
+        A column that no role reads is still in the file, so it must not be a place to hide in. Most records of a
+        dataset have the same metadata but for a few numbers, so every distinct one is looked at once.
+        """
+        encoded = batch.column(RECORD).dictionary_encode()
+        hits: list[int] = []
+        for code, record in enumerate(encoded.dictionary):
+            data = record.as_py().encode()
+            hits.clear()
+            self._patterns.scan(data, lambda slot, *_: hits.append(slot))
+            slots = [s for s in hits if s in self._on_metadata]
+            if not slots:
+                continue
+            view = TextView(data)
+            found = [
+                f for s in slots for f in _validated(s, self._matchers[s], view, self._matchers[s].matches(view.data))
+            ]
+            found = sorted(set(found if overlaps else self._resolved(found)), key=self._order)
+            for row in np.flatnonzero(_codes(encoded) == code).tolist():
+                out.add_findings(None, view.text, found, row=row)
 
     def _order(self, found: Found) -> tuple[int, int, str, str]:
         return found.start, found.end, self._matchers[found.rule].rule.rule_id, found.detail
@@ -242,7 +270,11 @@ class Scanner:
                         yield Found(story.start + hit.start, story.start + hit.end, ordinal, "")
 
     def _resolved(self, found: list[Found]) -> list[Found]:
-        """Keep of overlapping findings in one sensitive pack the more specific, then the longer, then the first."""
+        """
+        Keep of overlapping findings in one sensitive pack the graver, then the more specific, the longer, the first.
+
+        The graver one comes first: a weak rule that somebody adds must not hide what a strong one sees.
+        """
         kept: dict[str, list[Found]] = {}
         plain: list[Found] = []
         for item in sorted(found, key=self._preference):
@@ -255,9 +287,25 @@ class Scanner:
                     others.append(item)
         return plain + [item for items in kept.values() for item in items]
 
-    def _preference(self, found: Found) -> tuple[int, int, int, str, str]:
+    def _preference(self, found: Found) -> tuple[int, int, int, int, str, str]:
         rule = self._matchers[found.rule].rule
-        return -rule.specificity, found.start - found.end, found.start, rule.rule_id, found.detail
+        return (
+            SEVERITIES.index(rule.severity),
+            -rule.specificity,
+            found.start - found.end,
+            found.start,
+            rule.rule_id,
+            found.detail,
+        )
+
+
+def _codes(encoded: pa.DictionaryArray) -> Any:
+    """The dictionary codes of an array; nulls count as none."""
+    indices = encoded.indices
+    values = np.frombuffer(indices.buffers()[1] or b"", np.int32)[indices.offset : indices.offset + len(indices)]
+    if not indices.null_count:
+        return values
+    return np.where([v.is_valid for v in indices], values, -1)
 
 
 def _admits(field: str, role: int) -> bool:
@@ -296,23 +344,30 @@ class _Rows:
     def __init__(self, batch: pa.RecordBatch, texts: TextColumns, rules: Sequence[Rule], key: bytes) -> None:
         self._batch, self._texts, self._rules, self._key = batch, texts, rules, key
         self._findings: list[tuple[Any, ...]] = []
+        self._in_record: list[bool] = []  # of each finding: it stands in the metadata, not in a text
         self._stories: list[tuple[Any, ...]] = []
         self._routes: list[tuple[Any, ...]] = []
 
     def _place(self, t: int) -> tuple[int, int]:
         return t, int(self._texts.rows[t])
 
-    def add_findings(self, t: int, text: str, found: Sequence[Found]) -> None:
-        """Append *found*, which is sorted by start, so that lines are counted in one pass."""
+    def add_findings(self, t: int | None, text: str, found: Sequence[Found], *, row: int = 0) -> None:
+        """
+        Append *found*, which is sorted by start, so that lines are counted in one pass.
+
+        ``t`` is None for the metadata of sample *row*.
+        """
+        place = (0, row) if t is None else self._place(t)
         line, at = 1, 0
         for item in found:
             line += text.count("\n", at, item.start)
             at = max(at, item.start)
             rule = self._rules[item.rule]
-            mark = fingerprint(self._key, rule.rule_id, text[item.start : item.end])
-            self._findings.append(
-                (*self._place(t), rule.rule_id, rule.severity, item.start, item.end, line, item.detail, mark)
-            )
+            # A finding without text is about its sample: one that is accepted must not accept all of them.
+            flagged = text[item.start : item.end] or self._batch.column(SAMPLE_ID)[place[1]].as_py()
+            mark = fingerprint(self._key, rule.rule_id, flagged)
+            self._in_record.append(t is None)
+            self._findings.append((*place, rule.rule_id, rule.severity, item.start, item.end, line, item.detail, mark))
 
     def add_routes(self, t: int, routes: Sequence[Route]) -> None:
         self._routes += [(*self._place(t), r.line, r.framework, r.method, r.start, r.end) for r in routes]
@@ -324,7 +379,10 @@ class _Rows:
         ]
 
     def finished(self) -> Scanned:
-        """Return the three batches."""
+        """Return the three batches; findings in the metadata come after those in the sample's texts."""
+        order = sorted(range(len(self._findings)), key=lambda i: (self._findings[i][1], self._in_record[i]))
+        self._findings = [self._findings[i] for i in order]
+        self._in_record = [self._in_record[i] for i in order]
         return Scanned(
             self._batch_of(FINDINGS, self._findings),
             self._batch_of(STORIES, self._stories),
@@ -341,7 +399,12 @@ class _Rows:
         columns = []
         for column in schema:
             if column.name == "field":
-                columns.append(self._texts.fields.take(t))
+                fields = self._texts.fields.take(t) if len(self._texts.fields) else None
+                if schema is FINDINGS and any(self._in_record):
+                    names_of = fields.to_pylist() if fields is not None else []
+                    marked = enumerate(self._in_record)
+                    fields = strings(["record" if record else names_of[i] for i, record in marked])
+                columns.append(fields)
             elif column.name in _SHARED:
                 columns.append(self._batch.column(column.name).take(row))
             else:
@@ -350,6 +413,7 @@ class _Rows:
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+RECORD, SAMPLE_ID = SAMPLES.get_field_index("record"), SAMPLES.get_field_index("sample_id")
 _SHARED = ("n", "file", "row", "sample_id", "field")
 
 
