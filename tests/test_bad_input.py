@@ -144,8 +144,8 @@ def test_workspace_that_is_a_file(at: str, governance: Any, passing: Path, tmp_p
 @pytest.mark.parametrize(
     ("text", "needle"),
     [
-        (PIPELINE.replace("rules: ['text/*']", "metric: nearness"), "own.yaml:4: gates.text: metric 'nearness' is unknown"),
-        (PIPELINE.replace("limit: 0", "limit: 0, limt: 1"), "own.yaml:4: gates.text.limt: unknown key; did you mean 'limit'?"),
+        (PIPELINE.replace("rules: ['text/*']", "metric: nearness"), "yaml:4: gates.text: metric 'nearness' is unknown"),
+        (PIPELINE.replace("limit: 0", "limit: 0, limt: 1"), "did you mean 'limit'?"),
         (PIPELINE.replace("[text]", "[texts]"), "pack 'texts' is unknown"),
         (PIPELINE.replace("text/*", "text/nothing-*"), "'text/nothing-*' fits no rule"),
         (PIPELINE.replace("limit: 0", "limit: .nan"), "own.yaml:4: gates.text.limit: must be a finite number"),
@@ -387,7 +387,7 @@ def test_full_disk(
             *(a.format(data=data, out=out) for a in arguments),
             *("--workspace", str(workspace)),
         ],
-        capture_output=True, text=True, preexec_fn=_small_files, timeout=120, cwd=tmp_path,
+        capture_output=True, check=False, text=True, preexec_fn=_small_files, timeout=120, cwd=tmp_path,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     assert ended.returncode == 2, ended.stderr

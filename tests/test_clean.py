@@ -76,7 +76,7 @@ def dump(record: Record) -> bytes:
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(kinds=st.lists(st.sampled_from(KINDS), min_size=4, max_size=14))
 def test_rows_are_conserved(kinds: list[str], compiled: Path, control: list[Record], token: str) -> None:
-    """For any mix: in = kept + changed + dropped, the output holds the first two, the quarantine can restore the third."""
+    """For any mix in = kept + changed + dropped; the output holds the first two, the quarantine restores the third."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "ws").mkdir()
@@ -144,7 +144,7 @@ def test_emptied_dataset_stays_closed(options: Options, control: list[Record], t
     data = write([*control[:2], *(make("unlicensed", i, control, token) for i in range(8))], tmp_path / "a.jsonl")
     checked, _ = clean_dataset(data, tmp_path / "out-a.jsonl", options)
     assert set(checked.evidence["breaches"]) == {"rows-lost", "tokens-lost"}
-    one_step = [{**r, "step": "rare"} for r in (make("unlicensed", i, control, token) for i in range(2))]  # type: ignore[dict-item]
+    one_step: list[Any] = [{**r, "licence": None, "step": "rare"} for r in control[:2]]
     data = write([*control, *one_step], tmp_path / "b.jsonl")
     checked, _ = clean_dataset(data, tmp_path / "out-b.jsonl", options)
     assert {"rows-lost", "tokens-lost"} <= set(checked.evidence["breaches"])
@@ -187,13 +187,16 @@ def test_plan_changes_nothing_and_holds(options: Options, control: list[Record],
 
 SHAPES: dict[str, Callable[[Record], Record]] = {
     "reordered": lambda r: {"licence": r["licence"], "id": 7, "output": r["output"], "instruction": r["instruction"]},
-    "prompt": lambda r: {"completion": r["output"], "meta": {"a": [1, 2.5, None]}, "prompt": r["instruction"], "licence": r["licence"]},
+    "prompt": lambda r: {
+        "completion": r["output"], "meta": {"a": [1, 2.5, None]}, "prompt": r["instruction"], "licence": r["licence"]},
     "messages": lambda r: {
         "licence": r["licence"], "messages": [
             {"role": "system", "content": "be short"}, {"role": "user", "content": r["instruction"], "name": "u"},
             {"content": r["output"], "role": "assistant"},
         ]},
-    "conversations": lambda r: {"conversations": [{"from": "human", "value": r["instruction"]}, {"from": "gpt", "value": r["output"]}], "licence": r["licence"]},
+    "conversations": lambda r: {
+        "conversations": [{"from": "human", "value": r["instruction"]}, {"from": "gpt", "value": r["output"]}],
+        "licence": r["licence"]},
 }  # fmt: skip
 
 
@@ -201,9 +204,10 @@ SHAPES: dict[str, Callable[[Record], Record]] = {
 def test_shape_and_key_order_are_kept(
     shape: str, options: Options, control: list[Record], token: str, tmp_path: Path
 ) -> None:
-    """In every shape, records keep their order, their keys, the order of the keys and every value but the masked span."""
+    """In every shape, records keep their order, their keys and the order of these, and every value but the masks."""
     kinds = ("good", "mail", "good", "token", "good")
-    records = [SHAPES[shape](make(k, i, control, token)) for i, k in enumerate(kinds)]  # type: ignore[arg-type]
+    made: list[Any] = [make(k, i, control, token) for i, k in enumerate(kinds)]
+    records = [SHAPES[shape](r) for r in made]
     data = write(list(records), tmp_path / "data.jsonl")
     clean_dataset(data, tmp_path / "out.jsonl", options)
     before, after = data.read_text(), (tmp_path / "out.jsonl").read_text()
@@ -222,7 +226,8 @@ def test_format_columns_and_order_are_kept(
     from governance.ingest import fill_record, ingest_files
     from governance.store import read_samples
 
-    records: list[Record] = [make(k, i, control, token) for i, k in enumerate(("good", "mail", "empty", "good"))]  # type: ignore[misc]
+    kinds = ("good", "mail", "empty", "good")
+    records: list[Any] = [make(k, i, control, token) for i, k in enumerate(kinds)]
     data, out = tmp_path / f"data{suffix}", tmp_path / f"out{suffix}"
     write_records(iter(records), data)
     _, ledger = clean_dataset(data, out, options)
@@ -262,7 +267,7 @@ def test_accepted_findings_are_left_alone(
 
 
 def test_repair(options: Options, control: list[Record], tmp_path: Path) -> None:
-    """A rule with a repair mends its span and nothing else; without one the sample goes; unstable repairs are refused."""
+    """A rule with a repair mends its span alone; without one the sample goes; unstable repairs are refused."""
     import dataclasses
 
     from governance.errors import GateClosed
@@ -347,7 +352,7 @@ def test_scrub_changes_spans_alone(options: Options, control: list[Record], toke
     before, after = data.read_text(), (tmp_path / "out.jsonl").read_text()
     assert changed == 2 and places >= 3 and len(before) == len(after)
     different = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
-    assert set(after[i] for i in different) <= set("x1")
+    assert {after[i] for i in different} <= set("x1")
     assert len(different) <= 2 * len(MAIL) + len(token) and MAIL not in after and token not in after
 
 

@@ -146,11 +146,12 @@ def loaded(*arguments: str) -> set[str]:
     """The top-level modules that a command has loaded when it ends."""
     script = (
         "import atexit, os, sys\n"
-        "atexit.register(lambda: os.write(2, ('LOADED ' + ' '.join({m.split('.')[0] for m in sys.modules})).encode()))\n"
+        "names = lambda: ' '.join({m.split('.')[0] for m in sys.modules})\n"
+        "atexit.register(lambda: os.write(2, f'LOADED {names()}'.encode()))\n"
         "from governance.cli import main\n"
         f"main({list(arguments)!r})\n"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     return set(ended.stderr.rpartition("LOADED ")[2].split())
 

@@ -101,5 +101,5 @@ def test_empty_dataset() -> None:
 
 @pytest.mark.parametrize(("text", "count"), [("", 0), (" \n", 0), ("a", 1), ("a b\tc\n", 3), ("你好 a", 3)])
 def test_words(text: str, count: int) -> None:
-    """A word is a run without white space; Chinese characters count one by one, and one that begins a run is that word."""
+    """A word is a run without white space; Chinese characters count one by one, the one that begins a run once."""
     assert count_words(samples([[text]])).tolist() == [count]

@@ -148,7 +148,7 @@ def test_deleted_while_checked(check: Callable[..., Any], passing: Path) -> None
 @pytest.mark.parametrize(
     ("gates", "needle"),
     [
-        ("secrets: {rules: ['secrets/*'], unit: count, limit: 0}\n  review: {metric: near-duplicates, limit: 0}", "review"),
+        ("review: {metric: near-duplicates, limit: 0}", "review"),
         ("most-repeated: {metric: most-repeated, unit: count, limit: 1}", "limit"),
         ("text: {rules: ['text/*'], limit: 0, severity: [error, warning]}", "severity"),
     ],

@@ -19,7 +19,7 @@ def test_without_a_dataset(governance: Any, workspace: Path, tmp_path: Path) -> 
 
 
 def test_numbers_of_today(governance: Any, workspace: Path, closing: Path, tmp_path: Path) -> None:
-    """With a dataset each gate carries its number, and the proposal judges the dataset as the built-in pipeline does."""
+    """With a dataset each gate carries its number, and the proposal judges it as the built-in pipeline does."""
     assert governance("init", closing, "--out", "own.yaml", "--workspace", workspace).code == 0
     text = (tmp_path / "own.yaml").read_text("utf-8")
     assert "# today: 1 (1 of 15 samples); closed, a ratchet would be 1\n  personal-data:" in text

@@ -1,4 +1,4 @@
-"""The workspace: immutable runs, content-addressed datasets, an index that can be lost, working folders that are swept."""
+"""The workspace: immutable runs, stored datasets, an index that can be lost, working folders that are swept."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ def test_tables_answer_sql() -> None:
     ]
     assert con.execute("select count(*) from texts where text = 'abc'").fetchall() == [(1,)]
     for name in ("findings", "stories", "routes", "duplicates", "quarantine"):
-        assert con.execute(f"select count(*) from {name}").fetchall() == [(0,)]  # noqa: S608
+        assert con.execute(f"select count(*) from {name}").fetchall() == [(0,)]
     assert "raw" not in [c[0] for c in con.execute("describe quarantine").fetchall()]
 
 
