@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -339,8 +340,9 @@ def run() -> None:
         main()
     except SystemExit as end:
         code = end.code
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BrokenPipeError):  # the reader has seen enough; the verdict's code stays
+            stream.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
 
 

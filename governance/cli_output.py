@@ -113,7 +113,10 @@ def print_checked(checked: Checked, format_: str, progress: Progress | None = No
     check_format(format_)
     e = checked.evidence
     if format_ != "table":
-        rows = [{"run": checked.run, "verdict": e["verdict"]["status"], **g} for g in e["gates"]]
+        verdict = e["verdict"]
+        rows = [
+            {"run": checked.run, "verdict": verdict["status"], "reasons": verdict["reasons"], **g} for g in e["gates"]
+        ]
         print_rows(rows, format_)
         return
     data = e["dataset"]
@@ -173,7 +176,10 @@ def _findings(findings: pa.Table, messages: Mapping[str, str]) -> Iterator[dict[
         for f in batch.to_pylist():
             detail = f" ({f['detail']})" if f["detail"] else ""
             message = messages.get(f["rule"], "") + detail
-            yield {**{k: f[k] for k in keys}, "message": message, "fingerprint": f["fingerprint"]}
+            finding = {**{k: f[k] for k in keys}, "message": message, "fingerprint": f["fingerprint"]}
+            if f["repository"] is not None or f["path"] is not None:
+                finding["origin"] = {"repository": f["repository"], "path": f["path"], "line": f["start_line"]}
+            yield finding
 
 
 def print_duplicates(duplicates: pa.Table, format_: str) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import os
 import platform
+import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def build_evidence(
             "folders": len(pipeline.rule_folders) + len(options.rules),
         },
         "metrics": metrics.metric_values(con),
-        "gates": [_gate(con, g, setup, options, setup.sensitive.masked(name)) for g in verdict.results],
+        "gates": [_gate(con, g, setup, options, (setup.sensitive.masked(name), run)) for g in verdict.results],
         "baseline": _baseline(measured),
         "expectations": [
             {"name": e.name, "status": e.status, "checked": e.checked, "required": e.required, "detail": e.detail}
@@ -179,7 +180,7 @@ def _baseline(measured: Measured) -> dict[str, Any] | None:
     return {"sha256": use.sha256, "entries": use.entries, "used": use.used, "expires": expires}
 
 
-def _gate(con: Any, result: GateResult, setup: Setup, options: Options, dataset: str) -> dict[str, Any]:
+def _gate(con: Any, result: GateResult, setup: Setup, options: Options, names: tuple[str, str]) -> dict[str, Any]:
     spec = result.spec
     worst = worst_places(con, spec, setup.gate_rules(result.gate)) if result.failed else []
     return {
@@ -199,21 +200,28 @@ def _gate(con: Any, result: GateResult, setup: Setup, options: Options, dataset:
         "detail": result.detail,
         "worst": worst,
         "remedy": spec.remedy,
-        "command": next_action(result, options.pipeline, dataset),
+        "command": next_action(result, options, *names),
     }
 
 
-def next_action(result: GateResult, pipeline: str, dataset: str) -> str:
+def next_action(result: GateResult, options: Options, dataset: str, run: str) -> str:
     """Return the command that opens the gate, or shows what keeps it closed; empty for a gate that is open."""
     if result.status in ("PASSED", "WAIVED", "NOT_RUN"):
         return ""
+    settings = [dataset, "--pipeline", options.pipeline]
+    for column, role in options.columns.items():
+        settings += ["--column", f"{column}={role}"]
+    for folder in options.rules:
+        settings += ["--rules", str(folder)]
     if result.spec.remedy != "none":
-        return f"governance clean {dataset} --pipeline {pipeline} --out cleaned.jsonl"
+        path = Path(dataset)
+        suffix = "".join(path.suffixes) if path.is_file() else ".jsonl"
+        return shlex.join(["governance", "clean", *settings, "--out", f"{path.name.split('.')[0]}.clean{suffix}"])
     if result.spec.metric == "unknown-licence":
-        return f"governance check {dataset} --pipeline {pipeline} --column SOURCE_COLUMN=licence"
+        return shlex.join(["governance", "check", *settings]) + " --column COLUMN=licence"
     if result.spec.rules:
-        return f"governance show latest --rule '{result.spec.rules[0]}'"
-    return "governance show latest"
+        return shlex.join(["governance", "show", run, "--rule", result.spec.rules[0]])
+    return f"governance report {run}"
 
 
 def write_tables(measured: Measured, folder: Path, ledger: Any) -> None:

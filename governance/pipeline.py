@@ -101,11 +101,16 @@ def measure_samples(
     with progress.stage("sql"):
         missed += [rule for rule, kind, _ in prove_sql_rules(setup.rules, _connect_probe) if kind == "flags"]
         planted += sum(len(r.flags) for r in setup.rules if r.kind == "sql")
-        sql = run_sql_rules(con, setup.rules, setup.key)
-        if sql.num_rows:
-            order = [(c, "ascending") for c in ("n", "field", "start", "end", "rule")]
-            tables.findings = pa.concat_tables([tables.findings, sql]).sort_by(order)
+        tables.findings = merge_findings(tables.findings, run_sql_rules(con, setup.rules, setup.key))
     return Measured(ingested, tables, con, planted, sorted(set(missed)))
+
+
+def merge_findings(scanned: pa.Table, sql: pa.Table) -> pa.Table:
+    """Return both in the order of findings; what the scanners found keeps its order where SQL rules found nothing."""
+    if not sql.num_rows:
+        return scanned
+    order = [(c, "ascending") for c in ("n", "field", "start", "end", "rule")]
+    return pa.concat_tables([scanned, sql]).sort_by(order)
 
 
 def find_duplicates(ingested: Ingested, setup: Setup, options: Options, work: Path) -> pa.Table:
@@ -165,7 +170,11 @@ def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, 
         ThreadPoolExecutor(1, "save") as pool,
     ):
         ingested = ingest(dataset, setup, options, workspace, work)
-        lost = ledger.groups(workspace.losses(parents[0])) if ledger else workspace.losses(ingested.digest)
+        lost = (
+            ledger.groups(workspace.losses(parents[0]) if parents else None)
+            if ledger
+            else workspace.losses(ingested.digest)
+        )
         saved = pool.submit(_save_texts, workspace, ingested, parents, lost)
         measured = measure_samples(ingested, setup, options, work, ledger=lost)
         verdict = judge(measured, setup, options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from governance.context import Options, Setup
 from governance.errors import UsageError
 from governance.gate.judge import GateResult
 from governance.pipeline import ingest, judge, measure_samples, prepare
-from governance.settings import Pipeline
+from governance.settings import Pipeline, pipeline_path
 from governance.store import Workspace, write_durably
 
 GUESSES = {
@@ -43,8 +42,7 @@ def propose_pipeline(dataset: str | None, out: Path, options: Options) -> None:
     results: dict[str, GateResult] = {}
     columns: dict[str, str] = dict(options.columns)
     if dataset is not None:
-        with tempfile.TemporaryDirectory(dir=workspace.datasets / ".work", prefix="work-init-") as folder:
-            work = Path(folder)
+        with workspace.work() as work:
             ingested = ingest(dataset, setup, options, workspace, work)
             if not ingested.count and ingested.quarantine.num_rows:
                 columns |= _guess_columns(ingested.quarantine.slice(0, 100).to_pylist())
@@ -54,7 +52,7 @@ def propose_pipeline(dataset: str | None, out: Path, options: Options) -> None:
             measured = measure_samples(ingested, setup, options, work)
             results = {r.gate: r for r in judge(measured, setup, options).results}
             measured.connection.close()
-    write_durably(out, _text(setup, columns, results, dataset).encode())
+    write_durably(out, _text(setup, columns, results, dataset, pipeline_path(options.pipeline).parent).encode())
 
 
 def _guess_columns(bad: list[dict[str, Any]]) -> dict[str, str]:
@@ -77,9 +75,14 @@ def _guess_columns(bad: list[dict[str, Any]]) -> dict[str, str]:
     return found if "output" in found.values() else {}
 
 
-def _text(setup: Setup, columns: dict[str, str], results: dict[str, GateResult], dataset: str | None) -> str:
+def _text(
+    setup: Setup, columns: dict[str, str], results: dict[str, GateResult], dataset: str | None, base: Path
+) -> str:
     pipeline: Pipeline = setup.pipeline
-    head = {
+    rest = pipeline.model_dump(mode="json", exclude={"gates"}, exclude_defaults=True)
+    if pipeline.rule_folders:  # relative to the file they stand in
+        rest["rule_folders"] = [str((base / f).resolve()) for f in pipeline.rule_folders]
+    head = rest | {
         "name": "own", "title": pipeline.title, "title_zh": pipeline.title_zh, "instruction": pipeline.instruction,
         "packs": pipeline.packs, "columns": {**pipeline.columns, **columns}, "disable": pipeline.disable,
         "dedup": pipeline.dedup.model_dump(), "expires_days": pipeline.expires_days,

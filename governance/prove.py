@@ -115,6 +115,8 @@ class _Bench:
 def _prove(bench: _Bench, setup: Setup, control: list[Record], name: str, spec: GateSpec) -> Proof:
     planted, checked = _plant(bench, setup, control, name, spec)
     result = next(r for r in checked.verdict.results if r.gate == name)
+    if spec.sql is not None:  # what violates it only its author knows; an empty dataset closes any gate
+        return Proof(name, planted, "NOT_PROVED", False)
     closes = result.status in ("FAILED", "ERROR") or (spec.level == "warn" and result.status == "WARNED")
     held = not checked.passed or not spec.required or spec.level == "warn"
     return Proof(name, planted, result.status, closes and held)
@@ -126,7 +128,7 @@ def _plant(
     if spec.rules is not None:
         return _plant_rule(bench, setup, control, name, spec)
     if spec.sql is not None:
-        return "no record at all (own SQL has no known violation)", bench.check([], name)
+        return "nothing: only its author knows what violates own SQL", bench.check([], name)
     count = _enough(spec, len(control))
     if spec.metric == "quarantined":
         return f"{count} broken records", bench.check(control, name, tail=b"{\n" * count)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -23,24 +25,32 @@ from governance.store import Tables, Workspace, read_json, read_samples, sha256_
 
 def scan_dataset(dataset: str, packs: Sequence[str] | None, options: Options) -> tuple[pa.Table, dict[str, str]]:
     """Return the findings of *packs* in *dataset*, and the message of every rule."""
-    from governance.pipeline import ingest, prepare
+    from governance.pipeline import ingest, merge_findings, prepare
     from governance.scan.pool import scan_samples
+    from governance.scan.prove import missed_probes, probe_batch
     from governance.scan.sql_rules import run_sql_rules
 
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
     rules = load_rules(packs or None, options.rules)
+    probes = probe_batch(rules)
     with workspace.work() as work:
         ingested = ingest(dataset, setup, options, workspace, work)
         found = scan_samples(
-            ingested.samples, rules, setup.key, processes=options.workers, cache=options.workspace / "cache"
-        )
-        tables = Tables(read_samples(ingested.samples), found.findings, found.stories, found.routes)
+            ingested.samples, rules, setup.key, processes=options.workers, probes=probes,
+            cache=options.workspace / "cache",
+        )  # fmt: skip
+        missed = sorted({rule for rule, _ in missed_probes(probes, found.probes)})
+        if missed:
+            raise RuleError(f"{', '.join(missed[:5])}: missed their own probes, so nothing they did not find is proved")
+        samples = read_samples(ingested.samples)
+        tables = Tables(samples, found.findings, found.stories, found.routes)
         with tables.connect() as con:
             sql = run_sql_rules(con, rules, setup.key)
-    findings = pa.concat_tables([found.findings, sql]) if sql.num_rows else found.findings
-    if sql.num_rows:
-        findings = findings.sort_by([(c, "ascending") for c in ("n", "field", "start", "end", "rule")])
+        findings = merge_findings(found.findings, sql)
+        places = findings["n"].combine_chunks() if findings.num_rows else pa.array([], pa.int64())
+        for name in ("repository", "path", "start_line"):
+            findings = findings.append_column(name, samples[name].take(places))
     return findings, {r.rule_id: r.message.replace(" {match!r}", "").replace("{match!r}", "text") for r in rules}
 
 
@@ -221,23 +231,42 @@ def _quarantine_files(workspace: Workspace, dataset: str | None) -> list[Path]:
 def restore_quarantine(
     workspace: Path, dataset: str, out: Path, *, rows: Sequence[int] | None = None, reason: str | None = None
 ) -> int:
-    """Write the bytes of quarantined records to *out*, one per line; returns how many."""
+    """Write quarantined records to *out*, one per line, byte for byte where a line can hold them; returns how many."""
     files = _quarantine_files(Workspace(workspace), dataset)
     if not files:
         raise WorkspaceError(f"{workspace}: no quarantined records of dataset {dataset!r}")
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, int, bytes]] = set()
     lines: list[bytes] = []
     for path in files:
         for r in pq.read_table(path).to_pylist():
-            place = (r["file"], r["row"])
+            raw = bytes(r["raw"])
+            place = (r["file"], r["row"], raw)
             fits = (rows is None or r["row"] in rows) and (reason is None or r["reason"] == reason)
             if fits and place not in seen:
                 seen.add(place)
-                lines.append(bytes(r["raw"]).rstrip(b"\r\n") + b"\n")
+                lines.append(_restored(r, raw))
     if not lines:
         raise UsageError("no quarantined record fits; `governance quarantine list` shows them")
     write_durably(out, b"".join(lines))
     return len(lines)
+
+
+def _restored(record: dict[str, Any], raw: bytes) -> bytes:
+    """
+    One line with the bytes of a record; as base64 in JSON where a line of UTF-8 cannot hold them.
+
+    That is a record in another encoding, with a line break inside, or of which only the beginning was kept.
+    """
+    line = raw.rstrip(b"\r\n")
+    try:
+        line.decode()
+        plain = b"\0" not in line and b"\n" not in line and record["reason"] != "too-large"
+    except UnicodeDecodeError:
+        plain = False
+    if not plain:
+        whole = {"file": record["file"], "row": record["row"], "reason": record["reason"]}
+        line = json.dumps({**whole, "base64": base64.b64encode(raw).decode()}).encode()
+    return line + b"\n"
 
 
 def find_rule(name: str, folders: Sequence[Path]) -> Rule:

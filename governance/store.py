@@ -445,8 +445,13 @@ def _write_parquet(samples: Path, out: Path) -> None:
             writer.write_batch(reader.get_batch(i))
 
 
-def disk_error(problem: OSError, path: Path) -> WorkspaceError:
-    """The one line for a disk that is full or refuses."""
+FULL_OR_CLOSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+def disk_error(problem: OSError, path: Path) -> Exception:
+    """The one line for a disk that is full or refuses; any other error is a bug and stays what it is."""
+    if problem.errno not in FULL_OR_CLOSED:
+        return problem
     return WorkspaceError(
         f"{path.parent}: cannot be written: {problem.strerror or problem}; free space or name another --workspace"
     )

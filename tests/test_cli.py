@@ -219,24 +219,18 @@ def test_accepting_findings(
 
 def test_expired_baseline(
     governance: Any, workspace: Path, write_jsonl: Callable[..., Path], control: list[Any], faults: list[Any],
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    tmp_path: Path,
 ) -> None:  # fmt: skip
     """An entry counts until the day on which it ends, and no longer."""
     place = ("--workspace", workspace, "--no-record")
-    data = write_jsonl([*control, faults[0]])
-    moment = 1_767_225_600  # 2026-01-01
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(moment))
+    data, base = write_jsonl([*control, faults[0]]), tmp_path / "b.jsonl"
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     assert governance("check", data, *place).code == 1
-    governance(
-        "accept", "latest", "pii/*", "--reason", "r", "--owner", "o", "--expires", "2026-01-10",
-        "--baseline", "b.jsonl",
-        "--workspace", workspace,
-    )  # fmt: skip
-    base = ("--baseline", tmp_path / "b.jsonl")
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(moment + 8 * 86_400))
-    assert governance("check", data, *place, *base).code == 0
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(moment + 9 * 86_400))
-    assert governance("check", data, *place, *base).code == 1
+    arguments = ("accept", "latest", "pii/*", "--reason", "r", "--owner", "o", "--baseline", base)
+    assert governance(*arguments, "--expires", tomorrow, "--workspace", workspace).code == 0
+    assert governance("check", data, *place, "--baseline", base).code == 0
+    base.write_text(base.read_text().replace(str(tomorrow), str(tomorrow - dt.timedelta(days=1))))
+    assert governance("check", data, *place, "--baseline", base).code == 1
 
 
 def test_gate_that_may_not_be_waived(

@@ -15,7 +15,7 @@ import pytest
 
 from governance.context import Progress
 from governance.data import data_folder
-from governance.errors import PipelineError
+from governance.errors import PipelineError, RuleError
 
 PIPELINES = ("code-generation", "default", "test-generation", "user-stories")
 
@@ -170,16 +170,15 @@ def test_policy_that_is_met(check: Callable[..., Any], passing: Path, tmp_path: 
     assert check(passing, policy=policy).passed
 
 
-def test_policy_sees_rules_of_the_command_line(check: Callable[..., Any], passing: Path, tmp_path: Path) -> None:
-    """A folder given with --rules can replace required rules, so the policy objects as it does in a pipeline file."""
+def test_rules_of_the_command_line_replace_nothing(check: Callable[..., Any], passing: Path, tmp_path: Path) -> None:
+    """A folder given with --rules cannot put another rule in the place of a built-in one."""
     own = tmp_path / "own" / "secrets"
     own.mkdir(parents=True)
     builtin = data_folder("rules") / "secrets" / "npm-token.yaml"
     shutil.copy(builtin, own)
     shutil.copy(builtin.with_name("_pack.yaml"), own)
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("name: company\nrequired_packs: [secrets]\n")
-    assert not check(passing, policy=policy, rules=(tmp_path / "own",)).passed
+    with pytest.raises(RuleError, match="is taken by"):
+        check(passing, rules=(tmp_path / "own",))
 
 
 def test_policy_without_waivers(

@@ -187,6 +187,8 @@ def _evidence(name: str, file: str, passed: bool) -> dict[str, Any]:
             "languages": {"java": 810, "zh": 260, "python": 120, "other": 10},
             "cluster_sizes": {} if passed else {"4": 1, "7": 1},
         },
+        "baseline": None,
+        "expectations": [],
         "ledger": None,
     }  # fmt: skip
     return evidence | {"checklist": checklist_items(evidence)}
