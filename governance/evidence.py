@@ -89,8 +89,7 @@ def expiry(measured: Measured, setup: Setup, options: Options) -> dt.datetime:
         days = min(days, setup.policy.expires_days)
     end = options.now + dt.timedelta(days=days)
     if measured.baseline and measured.baseline.expires:
-        last = dt.datetime.combine(measured.baseline.expires, dt.time(23, 59, 59), dt.UTC)
-        end = min(end, last)
+        end = min(end, dt.datetime.combine(measured.baseline.expires, dt.time(), dt.UTC))
     return end
 
 

@@ -50,7 +50,11 @@ def scan_dataset(dataset: str, packs: Sequence[str] | None, options: Options) ->
         findings = merge_findings(found.findings, sql)
         places = findings["n"].combine_chunks() if findings.num_rows else pa.array([], pa.int64())
         for name in ("repository", "path", "start_line"):
-            findings = findings.append_column(name, samples[name].take(places))
+            found_in = samples[name].take(places)
+            if pa.types.is_string(found_in.type):  # metadata may hold what the texts may
+                shown = {v: setup.sensitive.masked(v) for v in found_in.unique().to_pylist() if v is not None}
+                found_in = pa.array([shown.get(v) for v in found_in.to_pylist()], pa.string())
+            findings = findings.append_column(name, found_in)
     return findings, {r.rule_id: r.message.replace(" {match!r}", "").replace("{match!r}", "text") for r in rules}
 
 

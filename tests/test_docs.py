@@ -135,8 +135,10 @@ def test_pipelines_page_is_complete() -> None:
     assert [s for s in STATUSES if f"| {s} |" not in text] == []
     shown = doc_files.files(DOCS / "pipelines.md")["governance-bank.yaml"]
     assert [k for k in Pipeline.model_fields if f"\n{k}:" not in shown and k not in ("title_zh", "instruction")] == [
-        "rule_folders"
+        "rule_folders",
+        "replace",
     ]
+    assert "replace" in (DOCS / "rules.md").read_text("utf-8")
     assert "rule_folders" in (DOCS / "rules.md").read_text("utf-8")
 
 

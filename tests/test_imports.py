@@ -22,7 +22,7 @@ LAYERS = (
     ("ledger", "gate"),
     ("report",),
     ("context",),
-    ("evidence", "pipeline", "steps", "clean", "propose", "prove", "doctor"),
+    ("remedies", "evidence", "pipeline", "steps", "clean", "propose", "prove", "doctor"),
     ("cli_output",),
     ("cli",),
     ("cli_look", "__main__"),

@@ -57,7 +57,7 @@ class Entry:
             expires = date.fromisoformat(self.expires)
         except ValueError:
             return False
-        return today <= expires <= today + timedelta(days=MAX_DAYS)
+        return today < expires <= today + timedelta(days=MAX_DAYS)
 
 
 def load_baseline(path: Path) -> tuple[Entry, ...]:
