@@ -59,9 +59,9 @@ def functions(root: Path) -> Iterator[dict[str, str]]:
             continue
         lines = text.splitlines(keepends=True)
         for owner in ast.walk(tree):
-            members = [n for n in getattr(owner, "body", []) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
-            if not isinstance(owner, (ast.Module, ast.ClassDef)) or not members:
+            if not isinstance(owner, (ast.Module, ast.ClassDef)):
                 continue
+            members = [n for n in owner.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
             card = f"{getattr(owner, 'name', path.stem)}\n- methods: {', '.join(m.name for m in members)}"
             for m in members:
                 code = "".join(lines[m.lineno - 1 : m.end_lineno])

@@ -1,27 +1,31 @@
-"""a threshold -> one near-duplicate pair and one sample unlike both, to prove that the search works."""
+"""a threshold -> a pair just above it and one just below, to prove that the search tells them apart."""
 
 from __future__ import annotations
 
 import hashlib
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
 
 from governance.samples import SAMPLES, sample_id
 
-WORDS = 400  # a changed last word touches one 5-gram: the pair lies at J = 395/397
+SHINGLES = 400
+"""5-grams of the probe. Changing the last k of its words changes k of them, so J = (400 - k) / (400 + k)."""
 
 
 def probe_pair(out: Path, threshold: float) -> None:
     """
-    Write three samples as an Arrow file: row 1 copies row 0, row 2 copies nothing.
+    Write three samples as an Arrow file: row 1 is just near enough to row 0, row 2 just not.
 
-    The copy differs by one word at the end, or, where *threshold* leaves no room for that, in white space only.
+    Row 1 has the most words changed at the end that *threshold* allows (none but white space at 1.0), row 2 one more at
+    the beginning. Rows 1 and 2 are further apart than either is from row 0.
     """
-    words = [hashlib.sha256(f"probe {i}".encode()).hexdigest()[:8] for i in range(WORDS)]
-    other = [hashlib.sha256(f"other {i}".encode()).hexdigest()[:8] for i in range(WORDS // 2)]
-    last = words[-1] if threshold > 0.97 else "changed"
-    texts = [" ".join(words), "  ".join([*words[:-1], last]), " ".join(other)]
+    words = _words("probe", SHINGLES + 4)
+    t = Fraction(str(threshold))
+    most = int(SHINGLES * (1 - t) / (1 + t))
+    near = "  ".join([*words[: len(words) - most], *_words("near", most)])
+    far = " ".join([*_words("far", most + 1), *words[most + 1 :]])
     rows = [
         {
             "n": n,
@@ -32,8 +36,12 @@ def probe_pair(out: Path, threshold: float) -> None:
             "texts": [{"field": "text", "role": "output", "text": text}],
             "record": "{}",
         }
-        for n, text in enumerate(texts)
+        for n, text in enumerate([" ".join(words), near, far])
     ]
     table = pa.Table.from_pylist(rows, schema=SAMPLES)
     with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, SAMPLES) as writer:
         writer.write_table(table)
+
+
+def _words(seed: str, count: int) -> list[str]:
+    return [hashlib.sha256(f"{seed} {i}".encode()).hexdigest()[:8] for i in range(count)]
