@@ -163,7 +163,8 @@ def main() -> None:
     place.mkdir(parents=True, exist_ok=True)
     full = place / "functions.jsonl"
     if not full.exists():
-        make_dataset(full, arguments.rows)
+        make_dataset(full.with_suffix(".part"), arguments.rows)
+        full.with_suffix(".part").rename(full)
     with full.open(encoding="utf-8") as source:
         head = [line for _, line in zip(range(20_000), source, strict=False)]
     (place / "20000.jsonl").write_text("".join(head), "utf-8")

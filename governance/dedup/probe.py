@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,13 +20,15 @@ def probe_pair(out: Path, threshold: float) -> None:
     Write three samples as an Arrow file: row 1 is just near enough to row 0, row 2 just not.
 
     Row 1 has the most words changed at the end that *threshold* allows (none but white space at 1.0), row 2 one more at
-    the beginning. Rows 1 and 2 are further apart than either is from row 0.
+    the beginning. Row 0 has the lowest id, so it is the one that is kept and both others are compared with it.
     """
-    words = _words("probe", SHINGLES + 4)
     t = Fraction(str(threshold))
     most = int(SHINGLES * (1 - t) / (1 + t))
-    near = "  ".join([*words[: len(words) - most], *_words("near", most)])
-    far = " ".join([*_words("far", most + 1), *words[most + 1 :]])
+    texts = next(
+        texts
+        for texts in (_texts(salt, most) for salt in itertools.count())
+        if texts[0] == min(texts, key=lambda text: sample_id([("output", text)]))
+    )
     rows = [
         {
             "n": n,
@@ -36,11 +39,18 @@ def probe_pair(out: Path, threshold: float) -> None:
             "texts": [{"field": "text", "role": "output", "text": text}],
             "record": "{}",
         }
-        for n, text in enumerate([" ".join(words), near, far])
+        for n, text in enumerate(texts)
     ]
     table = pa.Table.from_pylist(rows, schema=SAMPLES)
     with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, SAMPLES) as writer:
         writer.write_table(table)
+
+
+def _texts(salt: int, most: int) -> list[str]:
+    words = _words(f"probe {salt}", SHINGLES + 4)
+    near = "  ".join([*words[: len(words) - most], *_words("near", most)])
+    far = " ".join([*_words("far", most + 1), *words[most + 1 :]])
+    return [" ".join(words), near, far]
 
 
 def _words(seed: str, count: int) -> list[str]:
