@@ -99,7 +99,7 @@ def measure_samples(
     spill.mkdir(exist_ok=True)
     con = tables.connect(memory_limit=options.memory_limit // 2, threads=options.workers, spill=spill)
     with progress.stage("sql"):
-        missed += [rule for rule, kind, _ in prove_sql_rules(setup.rules, _connect_probe) if kind == "flags"]
+        missed += [rule for rule, _, _ in prove_sql_rules(setup.rules, _connect_probe, ["flags"])]
         planted += sum(len(r.flags) for r in setup.rules if r.kind == "sql")
         tables.findings = merge_findings(tables.findings, run_sql_rules(con, setup.rules, setup.key))
     return Measured(ingested, tables, con, planted, sorted(set(missed)))

@@ -140,6 +140,8 @@ def _ingest(
         out.start(source.name)
         if source.format in BINARY:
             encoding = ""
+            # These are read by path, so they are hashed before: bytes that change meanwhile differ at the end.
+            sha256 = file.finish()
             rows = parquet_rows if source.format == "parquet" else arrow_rows
             for batch in rows(source.path, source.name):
                 out.add(parser.parse_rows(batch))
@@ -147,7 +149,7 @@ def _ingest(
             encoding, data = transcode(blocks(file, source.name, source.compression), encoding, source.name)
             for parsed in _parse(source, parser, workers, data, encoding):
                 out.add(parsed)
-        sha256 = file.finish()
+            sha256 = file.finish()
         return InputFile(
             source.path,
             source.name,
