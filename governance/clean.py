@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from governance.context import Checked, Measured, Options, Setup
+from governance.engines.tables import read_samples
 from governance.errors import GateClosed, UsageError
 from governance.gate.baseline import mark_accepted
 from governance.ingest import Ingested, fill_record, write_records
@@ -24,7 +25,7 @@ from governance.pipeline import check_dataset, ingest, judge, measure_samples, p
 from governance.remedies import apply_remedies, findings_of, mask_records, replace_texts, scrubbed
 from governance.rules import SEVERITIES, load_rules
 from governance.samples import QUARANTINE, SAMPLES
-from governance.store import Workspace, read_samples
+from governance.store import Workspace
 
 ROUNDS = 8  # scans; each repairs what the one before uncovered, and two are the rule
 

@@ -50,7 +50,7 @@ def report(
     if out is None:
         typer.echo(text, nl=not text.endswith("\n"))
     else:
-        from governance.store import write_durably
+        from governance.files import write_durably
 
         write_durably(out, text.encode())
 

@@ -19,10 +19,10 @@ from governance.settings import Pipeline, Policy
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from governance.engines.tables import Tables
     from governance.gate.judge import Verdict
     from governance.ingest import Ingested
     from governance.scan.sensitive import SensitiveText
-    from governance.store import Tables
 
 FORMATS = ("html", "md", "sarif", "junit")
 

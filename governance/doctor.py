@@ -128,8 +128,8 @@ def _kernels() -> str:
 
 def _duckdb() -> str:
     """Run SQL on a locked connection."""
+    from governance.engines.tables import Tables
     from governance.samples import SAMPLES
-    from governance.store import Tables
 
     with Tables(SAMPLES.empty_table()).connect() as con:
         if con.execute("select count(*) from samples").fetchall() != [(0,)]:

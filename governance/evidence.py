@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 
 import governance
 from governance.context import Checked, Measured, Options, Setup
+from governance.files import canonical, sha256_file, write_json
 from governance.gate import metrics
 from governance.gate.judge import GateResult, Verdict
 from governance.gate.measure import worst_places
 from governance.gate.recorder import Recorder
 from governance.report.stored import run_spans
-from governance.store import Workspace, canonical, sha256_file, write_json
+from governance.store import Workspace
 
 SCHEMA = "governance/evidence/1"
 TOOLS = (

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from governance.context import BaselineUse, Checked, Measured, Options, Progress, Setup, today
+from governance.engines.tables import Tables, open_database, read_samples
 from governance.errors import PipelineError
+from governance.files import sha256_file
 from governance.ingest import Ingested, files_unchanged, ingest_files, ingest_stored
 from governance.rules import Rule, load_rules, select
 from governance.settings import Pipeline, load_pipeline, load_policy, pipeline_path
-from governance.store import Tables, Workspace, open_database, read_samples, sha256_file
+from governance.store import Workspace
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

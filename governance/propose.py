@@ -11,10 +11,11 @@ import yaml
 
 from governance.context import Options, Setup
 from governance.errors import UsageError
+from governance.files import write_durably
 from governance.gate.judge import GateResult
 from governance.pipeline import ingest, judge, measure_samples, prepare
 from governance.settings import Pipeline, pipeline_path
-from governance.store import Workspace, write_durably
+from governance.store import Workspace
 
 GUESSES = {
     "instruction": ("instruction", "question", "query", "prompt", "problem", "task", "request", "ask"),

@@ -17,10 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from governance.context import Options, today
+from governance.engines.tables import Tables, read_samples
 from governance.errors import RuleError, SignatureError, UsageError, WorkspaceError
+from governance.files import read_json, sha256_file, write_durably
 from governance.report.stored import StoredTexts, run_spans
 from governance.rules import Rule, load_rules
-from governance.store import Tables, Workspace, read_json, read_samples, sha256_file, write_durably
+from governance.store import Workspace
 
 
 def scan_dataset(dataset: str, packs: Sequence[str] | None, options: Options) -> tuple[pa.Table, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""the workspace: a run's tables in DuckDB, immutable run folders, content-addressed datasets.
+"""the workspace: immutable run folders, content-addressed datasets, the index over both.
 
     .governance/
       .gitignore            "*"
@@ -18,12 +18,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +28,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from governance.errors import InputError, WorkspaceError
-from governance.samples import DUPLICATES, FINDINGS, QUARANTINE, ROUTES, SAMPLES, STORIES, Text
+from governance.engines.tables import OFFLINE
+from governance.errors import WorkspaceError
+from governance.files import (
+    disk_error,
+    read_json,
+    sha256_file,
+    sync_file,
+    sync_folder,
+    sync_tree,
+    write_durably,
+    write_json,
+)
+from governance.samples import SAMPLES, Text
 
 LOSSES = pa.schema(
     [
@@ -45,12 +53,6 @@ LOSSES = pa.schema(
     ]
 )
 """What cleaning lost, per step and repository."""
-
-OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_community_extensions": "false",
-}
 
 
 class Workspace:
@@ -348,84 +350,6 @@ def _index_row(run: Path) -> dict[str, Any]:
         return {"run": run.name, "status": "DAMAGED", "samples": None, **dict.fromkeys(names, "")}
 
 
-@dataclass
-class Tables:
-    """The tables of one run, as Arrow; `connect` shows them to SQL."""
-
-    samples: pa.Table
-    findings: pa.Table = field(default_factory=FINDINGS.empty_table)
-    stories: pa.Table = field(default_factory=STORIES.empty_table)
-    routes: pa.Table = field(default_factory=ROUTES.empty_table)
-    duplicates: pa.Table = field(default_factory=DUPLICATES.empty_table)
-    quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
-    ledger: pa.Table | None = None
-
-    def connect(
-        self, *, memory_limit: int | None = None, threads: int = 2, spill: Path | None = None
-    ) -> duckdb.DuckDBPyConnection:
-        """
-        Return an in-memory database that holds these tables and nothing else, without access to files or network.
-
-        Everything but the texts is copied by column; ``texts`` and the text columns of ``samples`` stay views over
-        the memory-mapped Arrow file. External access is off and the configuration locked, so SQL from a pipeline or
-        rule file can read these tables only.
-        """
-        con = open_database(memory_limit=memory_limit, threads=threads, spill=spill)
-        con.register("arrow_samples", self.samples)
-        plain = ", ".join(f'"{c}"' for c in SAMPLES.names if c not in ("texts", "record"))
-        con.execute(f"create table sample_rows as select {plain} from arrow_samples")
-        con.execute(
-            "create view texts as select n, t.field, t.role, t.text from (select n, unnest(texts) t from arrow_samples)"
-        )
-        joined = ", ".join(
-            f"array_to_string(list_transform(list_filter(texts, lambda t: t.role = '{r}'), lambda t: t.text), chr(10))"
-            f" as {r}"
-            for r in ("system", "instruction", "input", "output")
-        )
-        con.execute(f"create view samples as select {plain}, {joined} from arrow_samples")
-        self.refresh(con)
-        con.execute("set enable_external_access = false")
-        con.execute("set lock_configuration = true")
-        return con
-
-    def refresh(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Replace the step tables of *con* by the current ones."""
-        quarantine = self.quarantine.drop_columns(["raw"]) if "raw" in self.quarantine.column_names else self.quarantine
-        named = {
-            "findings": self.findings, "stories": self.stories, "routes": self.routes,
-            "duplicates": self.duplicates, "quarantine": quarantine,
-        }  # fmt: skip
-        if self.ledger is not None:
-            named["ledger"] = self.ledger
-        for name, data in named.items():
-            con.register("incoming", data)
-            con.execute(f"create or replace table {name} as select * from incoming")
-            con.unregister("incoming")
-
-
-def open_database(
-    path: Path | None = None, *, memory_limit: int | None = None, threads: int = 2, spill: Path | None = None
-) -> duckdb.DuckDBPyConnection:
-    """Open DuckDB (in memory without *path*) without extensions; ``memory_limit`` in bytes, spilling to *spill*.
-
-    Without *spill* nothing is spilled: DuckDB's own choice is ``.tmp`` in the current folder, outside the store.
-    """
-    config: dict[str, Any] = {**OFFLINE, "threads": threads, "temp_directory": str(spill) if spill else ""}
-    if memory_limit:
-        config["memory_limit"] = f"{memory_limit // (1 << 20)}MiB"
-    con = duckdb.connect(str(path) if path else ":memory:", config=config)
-    con.execute("set enable_progress_bar = false")
-    return con
-
-
-def read_samples(samples: Path) -> pa.Table:
-    """Memory-map the Arrow file *samples*; no byte is copied."""
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(samples))).read_all()
-    except (OSError, pa.ArrowInvalid) as problem:
-        raise InputError(f"{samples}: not a samples file: {type(problem).__name__}") from None
-
-
 def _write_parquet(samples: Path, out: Path) -> None:
     """Arrow file -> Parquet, with a fixed codec and row groups, so that equal datasets are equal bytes."""
     dictionary = [c for c in SAMPLES.names if c not in ("n", "row", "sample_id", "texts")]
@@ -443,77 +367,6 @@ def _write_parquet(samples: Path, out: Path) -> None:
     ):
         for i in range(reader.num_record_batches):
             writer.write_batch(reader.get_batch(i))
-
-
-FULL_OR_CLOSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-
-
-def disk_error(problem: OSError, path: Path) -> Exception:
-    """The one line for a disk that is full or refuses; any other error is a bug and stays what it is."""
-    if problem.errno not in FULL_OR_CLOSED:
-        return problem
-    return WorkspaceError(
-        f"{path.parent}: cannot be written: {problem.strerror or problem}; free space or name another --workspace"
-    )
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, 64 hex digits."""
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
-
-
-def canonical(value: Any) -> bytes:
-    """JSON with sorted keys, indented by one, and a last newline: equal values are equal bytes."""
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write *value* as canonical JSON."""
-    path.write_bytes(canonical(value))
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of the workspace. Raises WorkspaceError when it is damaged."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise WorkspaceError(f"{path}: missing or not JSON; the run is damaged") from None
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write *data* under a temporary name, flush it to disk, rename: the file is whole or as before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        sync_file(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync_file(path: Path) -> None:
-    """fsync a file."""
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """fsync a folder, so that a rename in it survives a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sync_tree(folder: Path) -> None:
-    """fsync every file and folder below *folder*, and itself."""
-    for base, _, files in os.walk(folder):
-        for name in files:
-            sync_file(Path(base) / name)
-        sync_folder(Path(base))
 
 
 def _remove_if(path: Path, condition: bool) -> None:

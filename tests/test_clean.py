@@ -223,8 +223,8 @@ def test_format_columns_and_order_are_kept(
     suffix: str, options: Options, control: list[Record], token: str, tmp_path: Path
 ) -> None:
     """Cleaning a file of another format keeps its columns, their order and types, and the order of the rows."""
+    from governance.engines.tables import read_samples
     from governance.ingest import fill_record, ingest_files
-    from governance.store import read_samples
 
     kinds = ("good", "mail", "empty", "good")
     records: list[Any] = [make(k, i, control, token) for i, k in enumerate(kinds)]

@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from governance.store import Workspace, sha256_file
+from governance.files import sha256_file
+from governance.store import Workspace
 
 CHANCE = random.Random(20261122)  # noqa: S311  # the same moments every time
 PARTS = {signal.SIGINT: 5, signal.SIGKILL: 5, signal.SIGTERM: 2}

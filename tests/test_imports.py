@@ -16,7 +16,7 @@ PACKAGE = Path(governance.__file__).parent
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_data" not in p.parts)
 
 LAYERS = (
-    ("errors", "quick", "data", "templates", "samples", "yamlfile", "rules", "settings", "languages"),
+    ("errors", "quick", "files", "data", "templates", "samples", "yamlfile", "rules", "settings", "languages"),
     ("engines", "store"),
     ("collect", "ingest", "scan", "dedup", "scrub"),
     ("ledger", "gate"),

@@ -27,11 +27,11 @@ import pytest
 from leak_plants import Garden, plant_dataset
 from leak_search import FORMS, files_below, once, search, views_of
 
+from governance.engines.tables import Tables
 from governance.errors import GovernanceError
 from governance.rules import Rule
 from governance.samples import SAMPLES
 from governance.scan.sql_rules import run_sql_rules
-from governance.store import Tables
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent

@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from governance.engines.tables import Tables
 from governance.errors import GovernanceError, SignatureError, WorkspaceError
+from governance.files import canonical, sha256_file, write_durably
 from governance.samples import QUARANTINE, SAMPLES, sample_id, table
 from governance.steps import verify_run
-from governance.store import Tables, Workspace, canonical, sha256_file, write_durably
+from governance.store import Workspace
 
 
 @pytest.fixture(scope="module")

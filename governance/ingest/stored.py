@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from governance.errors import InputError
+from governance.files import sha256_file
 from governance.ingest.output import unwritable
 from governance.ingest.parse import BATCH_ROWS
 from governance.ingest.read import Ingested, InputFile
 from governance.samples import QUARANTINE, SAMPLES, sample_id
-from governance.store import sha256_file
 
 
 def ingest_stored(samples: Path, digest: str, work: Path) -> Ingested:

@@ -113,7 +113,7 @@ def prove_sql_rules(
     """
     Return ``(rule id, flags|passes, index)`` of every example of *kinds* that a sql rule judges wrongly.
 
-    *connect* shows a table of samples to a locked connection (`store.Tables.connect`).
+    *connect* shows a table of samples to a locked connection (`engines.tables.Tables.connect`).
     """
     wrong = []
     for rule in rules:

@@ -8,7 +8,7 @@ import pytest
 
 from governance.dedup.cluster import cluster_duplicates
 from governance.dedup.probe import probe_pair
-from governance.store import open_database
+from governance.engines.tables import open_database
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.6, 0.75, 0.8, 0.9, 0.999, 1.0])
