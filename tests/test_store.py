@@ -322,7 +322,7 @@ def test_durable_write_is_whole_or_as_before(tmp_path: Path, monkeypatch: pytest
     """A write that fails leaves the old content and no temporary file."""
     path = tmp_path / "file"
     write_durably(path, b"old")
-    monkeypatch.setattr("governance.store.sync_file", _refuse)
+    monkeypatch.setattr("governance.files.sync_file", _refuse)
     with pytest.raises(OSError, match="full"):
         write_durably(path, b"new")
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
