@@ -154,29 +154,6 @@ def scan(
     print_findings(*scan_dataset(dataset, pack, settings), format_)
 
 
-@app.command(rich_help_panel=CHECK)
-def dedup(
-    dataset: Dataset,
-    threshold: Annotated[
-        float, typer.Option(help="Least Jaccard similarity of a near-duplicate.", min=0.5, max=1.0)
-    ] = 0.8,
-    workspace: WorkspacePath = DEFAULT_WORKSPACE,
-    column: Columns = None,
-    encoding: Encoding = "auto",
-    processes: Processes = 0,
-    memory_limit: Memory = "4GiB",
-    format_: Format = "table",
-) -> None:
-    """Find exact and near-duplicates; every one names the kept sample and their similarity."""
-    from governance.cli_output import print_duplicates
-    from governance.steps import dedup_dataset
-
-    settings = options(
-        "default", workspace, columns=column, encoding=encoding, processes=processes, memory=memory_limit
-    )
-    print_duplicates(dedup_dataset(dataset, threshold, settings), format_)
-
-
 @app.command(rich_help_panel=PREPARE)
 def collect(
     paths: Annotated[
@@ -304,7 +281,8 @@ def accept(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; every expected failure is one line on stderr."""
-    import governance.cli_look  # noqa: F401  # registers the other commands
+    import governance.cli_copies  # these two register the other commands
+    import governance.cli_look  # noqa: F401
 
     try:
         app(args=arguments, standalone_mode=True)

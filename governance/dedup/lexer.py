@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import int32, int64, uint64
 
-from governance.dedup.kernels import FLAGS, I32, I64, U8, kernel
+from governance.kernels import FLAGS, I32, I64, U8, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

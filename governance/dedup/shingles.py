@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import float64, int32, int64, uint16, uint64, void
 
-from governance.dedup.kernels import F64, FLAGS, I32, I64, PAIR, U16, U64, kernel
+from governance.kernels import F64, FLAGS, I32, I64, PAIR, U16, U64, kernel
 
 
 @kernel(void(U64, I64, I64, FLAGS, int64[::1], uint64[::1], uint64[::1], int64[::1]))
