@@ -21,7 +21,13 @@ app.add_typer(keys_app, name="keys", rich_help_panel=SET_UP)
 def show(
     run: RunName = "latest",
     rule: Annotated[str | None, typer.Option(help="Only this rule, or rules such as 'rest/*'.")] = None,
-    cluster: Annotated[int | None, typer.Option(help="Only this cluster of duplicates.")] = None,
+    cluster: Annotated[
+        int | None, typer.Option(help="This cluster of duplicates: its members, and two of them side by side.")
+    ] = None,
+    members: Annotated[
+        str | None,
+        typer.Option(help="The two, as A,B; one alone stands against the kept sample. Default: the least similar."),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Most places to show.", min=1)] = 20,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show secrets and personal data; at a terminal only.")
@@ -29,9 +35,15 @@ def show(
     workspace: WorkspacePath = DEFAULT_WORKSPACE,
 ) -> None:
     """Show the flagged places of a run with their text; secrets and personal data are masked."""
+    from governance.cli_output import parse_numbers, terminal_paint, terminal_width
     from governance.steps import show_run
 
-    for line in show_run(run, workspace, rule=rule, cluster=cluster, limit=limit, reveal=reveal):
+    wanted = parse_numbers("--members", members) if members is not None else None
+    lines = show_run(
+        run, workspace, rule=rule, cluster=cluster, members=wanted, limit=limit, reveal=reveal,
+        width=terminal_width(), paint=terminal_paint(),
+    )  # fmt: skip
+    for line in lines:
         typer.echo(line)
 
 
@@ -78,10 +90,24 @@ def runs(
     from governance.cli_output import print_runs
     from governance.store import Workspace
 
-    place = Workspace(workspace)
+    place = Workspace(workspace, make=rebuild)
     if rebuild:
         place.rebuild_index()
     print_runs(place.list_runs(), format_)
+
+
+@app.command(rich_help_panel=LOOK)
+def lex(
+    file: Annotated[Path, typer.Argument(help="File to lex.")],
+    language: Annotated[str | None, typer.Option(help="Any name of a language; found out without it.")] = None,
+    view: Annotated[str, typer.Option(help="verbatim, or renamed: names, numbers and strings folded.")] = "verbatim",
+    format_: Format = "table",
+) -> None:
+    """Print the lexemes of a file, with byte offsets."""
+    from governance.cli_output import print_rows
+    from governance.languages.look import lex_file
+
+    print_rows(lex_file(file, language, view), format_)
 
 
 @quarantine_app.command("list")
@@ -166,7 +192,7 @@ def keys_list(workspace: WorkspacePath = DEFAULT_WORKSPACE, format_: Format = "t
     from governance.gate.keys import list_keys
     from governance.store import Workspace
 
-    print_rows([vars_of(k) for k in list_keys(Workspace(workspace).root)], format_)
+    print_rows([vars_of(k) for k in list_keys(Workspace(workspace, make=False).root)], format_)
 
 
 @keys_app.command("trust")
@@ -202,7 +228,7 @@ def purge(
 
     if not yes:
         typer.confirm(f"Delete the texts of {dataset or 'all datasets'} in {workspace}?", abort=True)
-    gone = Workspace(workspace).purge(dataset)
+    gone = Workspace(workspace, make=False).purge(dataset)
     typer.echo(f"{len(gone)} datasets purged")
 
 
