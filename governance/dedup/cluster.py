@@ -23,25 +23,30 @@ Who is removed
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from governance.dedup.join import PARTITION, as_fraction, near_pairs
+from governance.dedup.arrays import arrow, arrow_words, numbers
+from governance.dedup.join import as_fraction, no_pairs, row_partition, spill_folder
 from governance.dedup.leaders import choose_leaders, pairs_members
-from governance.dedup.sets import Groups, Places, read_groups, read_places, sample_ids
+from governance.dedup.methods import Method, Sketch, find_pairs
+from governance.dedup.renamed import LEAST_LEXEMES, find_renamed
+from governance.dedup.sets import Groups, read_groups
+from governance.dedup.texts import Places, read_places, sample_ids
 from governance.samples import DUPLICATES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
+KINDS = arrow_words(["exact", "lexemes", "near", "renamed"])
 HOT = 200  # prefixes; shingles in more are compared with kept samples only, see `near_pairs`
-_ROW = 400  # bytes that the join of one prefix row takes at most, with room to spare
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class Duplicates:
         pairs: those of them that are near-duplicates; two removed samples need not have been compared.
         clusters: kept samples that stand for at least one removed one.
         largest: samples in the largest cluster, the kept one included; 0 without a cluster.
+        copies: schema `samples.DUPLICATES`, kind *renamed*: kept samples that are renamed copies of a kept one (see
+            `renamed`), ordered by ``n``; empty where they were not asked for.
+        sketch: of the method ``minhash``, with its recall; None for ``exact``, which finds all.
     """
 
     table: pa.Table
@@ -62,6 +70,8 @@ class Duplicates:
     pairs: int
     clusters: int
     largest: int
+    copies: pa.Table = field(default_factory=lambda: pa.Table.from_batches([], DUPLICATES))
+    sketch: Sketch | None = None
 
 
 def cluster_duplicates(
@@ -72,17 +82,25 @@ def cluster_duplicates(
     threads: int = 2,
     work: Path,
     memory_limit: int | None = None,
+    kinds: Collection[str] = ("exact", "lexemes", "near"),
+    renamed: bool = False,
+    method: Method = "exact",
+    permutations: int = 128,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """
     Find the duplicates among the samples of the Arrow IPC file *samples*.
 
     Args:
-        samples: schema `samples.SAMPLES`; mapped, not read as a whole.
+        samples: schema `samples.SAMPLES`; read batch by batch.
         con: where the join runs; no table is left in it, but it keeps the two settings below.
         threshold: Jaccard from 0.5 to 1.0, at most six decimals.
-        work: folder for what the join cannot hold in memory.
-        memory_limit: bytes for the join; default: the connection's own limit. The shingles take 8 bytes each beside it.
+        work: folder for what memory cannot hold.
+        memory_limit: bytes for the join; default: the connection's own limit. Where the shingles, 8 bytes each, would
+            take more than that, they go to a file in *work*.
+        kinds: what counts as a duplicate; a kind also needs those before it.
+        renamed: look for renamed copies among the samples kept.
+        method: how near-duplicates are searched: ``exact``, or ``minhash`` with so many *permutations* (128 or 256).
         progress: told how many samples more are done; the sum is their number.
 
     Raises:
@@ -90,26 +108,43 @@ def cluster_duplicates(
     """
     as_fraction(threshold)
     places = read_places(samples)
-    groups = read_groups(samples, places, threads=threads)
+    spill = spill_folder([samples], work, memory_limit)
+    groups = read_groups(samples, places, threads=threads, work=spill)
     total = places.first.size
     if progress:
         progress(total // 2)
-    partition = min(PARTITION, max(memory_limit // _ROW, 1)) if memory_limit else PARTITION
+    partition = row_partition(memory_limit)
     _configure(con, work, memory_limit)
-    pairs = near_pairs(groups.sets, con, threshold=threshold, threads=threads, hot=HOT, partition=partition)
+    if "near" in kinds:
+        pairs, sketch = find_pairs(
+            groups.sets, con, threshold=threshold, method=method, permutations=permutations,
+            threads=threads, hot=HOT, partition=partition,
+        )  # fmt: skip
+    else:
+        pairs, sketch = no_pairs(), None
     order = _preference(pairs_members(pairs), groups, places)
     witness, similarity, compared, reached = choose_leaders(pairs, groups.sets, order, threshold=threshold)
-    table = _removed(places, groups, witness, similarity)
-    sizes = np.unique(table.column("cluster").to_numpy(), return_counts=True)[1]
-    if progress:
-        progress(total - total // 2)
-    return Duplicates(
+    groups = dataclasses.replace(groups, sets=groups.sets.take(np.empty(0, np.int64)))  # lets hundreds of MB go
+    table = _removed(places, groups, witness, similarity, kinds)
+    sizes = np.unique(numbers(table.column("cluster")), return_counts=True)[1]
+    found = Duplicates(
         table=table,
         candidates=pairs.candidates + compared,
         pairs=pairs.left.size + reached,
         clusters=sizes.size,
         largest=int(sizes.max(initial=-1)) + 1,
+        sketch=sketch,
     )
+    if renamed:
+        own = (witness == np.arange(witness.size)) & (groups.lexemes >= LEAST_LEXEMES)
+        kept = _preference(np.flatnonzero(own), groups, places)
+        copies = find_renamed(
+            samples, groups.leader[kept], con, count=total, threads=threads, hot=HOT, partition=partition, work=spill
+        )
+        found = dataclasses.replace(found, copies=_rows(places, *copies, np.full(copies[0].size, 3, np.int8)))
+    if progress:
+        progress(total - total // 2)
+    return found
 
 
 def _configure(con: DuckDBPyConnection, work: Path, memory_limit: int | None) -> None:
@@ -131,10 +166,12 @@ def _preference(members: NDArray[np.int64], groups: Groups, places: Places) -> N
     return members[np.lexsort((ids, -groups.lexemes[members]))]
 
 
-def _removed(places: Places, groups: Groups, witness: NDArray[np.int64], similarity: NDArray[np.float64]) -> pa.Table:
+def _removed(
+    places: Places, groups: Groups, witness: NDArray[np.int64], similarity: NDArray[np.float64], kinds: Collection[str]
+) -> pa.Table:
     """Return the DUPLICATES rows: members of a removed group name the leader of the group that removed it."""
     rows = np.arange(places.first.size)
-    grouped = groups.group >= 0
+    grouped = (groups.group >= 0) & ("lexemes" in kinds)
     group = np.where(grouped, groups.group, 0)
     kept, value = places.first.copy(), np.ones(rows.size)
     kind = np.zeros(rows.size, np.int8)
@@ -146,16 +183,18 @@ def _removed(places: Places, groups: Groups, witness: NDArray[np.int64], similar
             np.int8
         )
     removed = np.flatnonzero(kept != rows)
-    n = places.table.column("n").to_numpy()
-    removed = removed[np.argsort(n[removed], kind="stable")]
-    this, that = places.table.take(pa.array(removed)), places.table.take(pa.array(kept[removed]))
-    columns = [
-        *this.columns,
-        that.column("n"),
-        that.column("file"),
-        that.column("row"),
-        that.column("sample_id"),
-        pa.array(value[removed]),
-        pa.DictionaryArray.from_arrays(kind[removed], ["exact", "lexemes", "near"]).cast(pa.string()),
-    ]
+    return _rows(places, removed, kept[removed], value[removed], kind[removed])
+
+
+def _rows(
+    places: Places,
+    copies: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    similarity: NDArray[np.float64],
+    kind: NDArray[np.int8],
+) -> pa.Table:
+    """Return the samples at *copies*, with those at *kept*, as DUPLICATES, ordered by ``n``."""
+    by_n = np.argsort(numbers(places.table.column("n"))[copies], kind="stable")
+    this, that = places.table.take(arrow(copies[by_n])), places.table.take(arrow(kept[by_n]))
+    columns = [*this.columns, *that.columns, arrow(similarity[by_n]), KINDS.take(arrow(kind[by_n]))]
     return pa.table(columns, schema=DUPLICATES)

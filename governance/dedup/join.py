@@ -14,16 +14,19 @@ decimal notation says, 0.8 is 4/5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from governance.dedup.arrays import arrow, distinct
 from governance.dedup.shingles import choose_prefixes, count_hashes, verify_pairs
+from governance.dedup.spool import Hashes, map_ahead
 from governance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,9 +34,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PARTITION = 8_000_000  # prefix rows joined at a time, about
+_ROW = 400  # bytes that the join of one prefix row takes at most, with room to spare
+_SETS = 4  # bytes of shingles that are in memory at once per byte of the samples' file, about
 _RANGE = 2_000_000  # shingles in one piece of work of a thread
-_TABLE = 1 << 26  # counters at most; 2 bytes each
+_COUNT = 16_000_000  # shingles counted between two releases of a mapped file
+_TABLE = 26  # bits; 2**bits counters at most, 2 bytes each
 _VERIFY = 1 << 16  # pairs in one piece of work
+_GATHER = 8_000_000  # shingles of mapped sets that are copied to be compared
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,12 @@ class Sets:
 
     Attributes:
         hashes: shape (m,), uint64; the set of sample i is ``hashes[starts[i]:starts[i] + sizes[i]]``, ascending.
-            What stands between two sets is 0, and no hash is.
-        starts, sizes: shape (n,), int64; starts ascend.
+            No hash is 0; what stands between two sets is counted, and never compared.
+        starts, sizes: shape (n,), int64.
         whole: shape (w,), uint64; ids of whole prompts, ascending; of sample i
             ``whole[whole_ends[i]:whole_ends[i + 1]]``.
         whole_ends: shape (n + 1,), int64.
+        stored: where *hashes* stand, if that is a file.
     """
 
     hashes: NDArray[np.uint64]
@@ -55,6 +63,32 @@ class Sets:
     sizes: NDArray[np.int64]
     whole: NDArray[np.uint64]
     whole_ends: NDArray[np.int64]
+    stored: Hashes | None = None
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the hashes come from a file, so that what is read of them should be released."""
+        return self.stored is not None and self.stored.mapped is not None
+
+    def release(self) -> None:
+        """Let go of the pages of a mapped file."""
+        if self.stored is not None:
+            self.stored.release()
+
+    def take(self, rows: NDArray[np.int64]) -> Sets:
+        """Return copies in memory of the sets at *rows*, which ascend; pages of a mapped file are let go on the way."""
+        sizes = self.sizes[rows]
+        starts = np.cumsum(sizes) - sizes
+        hashes = np.empty(int(sizes.sum()), np.uint64)
+        for first, last in _ranges(sizes, _RANGE):
+            shift = np.repeat(self.starts[rows[first:last]] - starts[first:last], sizes[first:last])
+            span = slice(int(starts[first]), int(starts[last - 1] + sizes[last - 1]))
+            hashes[span] = self.hashes[shift + np.arange(span.start, span.stop)]
+            self.release()
+        whole_sizes = np.diff(self.whole_ends)[rows]
+        whole_ends = np.concatenate([[0], np.cumsum(whole_sizes)]).astype(np.int64)
+        at = np.repeat(self.whole_ends[:-1][rows] - whole_ends[:-1], whole_sizes) + np.arange(whole_ends[-1])
+        return Sets(hashes, starts, sizes, self.whole[at], whole_ends)
 
 
 @dataclass(frozen=True)
@@ -77,6 +111,24 @@ class Pairs:
     hot_hash: NDArray[np.uint64]
     hot_sample: NDArray[np.int32]
     hot_position: NDArray[np.int32]
+
+
+def spill_folder(files: Sequence[Path], work: Path, memory_limit: int | None) -> Path | None:
+    """Return *work* if the shingles of the samples in *files* would take more than *memory_limit* bytes, else None."""
+    if memory_limit is None or _SETS * sum(file.stat().st_size for file in files) <= memory_limit:
+        return None
+    return work
+
+
+def row_partition(memory_limit: int | None) -> int:
+    """Return how many prefix rows may be joined at a time within *memory_limit* bytes."""
+    return min(PARTITION, max(memory_limit // _ROW, 1)) if memory_limit else PARTITION
+
+
+def no_pairs() -> Pairs:
+    """Return no pair at all."""
+    numbers, hashes = np.empty(0, np.int32), np.empty(0, np.uint64)
+    return Pairs(numbers, numbers, np.empty(0), 0, hashes, numbers, numbers)
 
 
 def as_fraction(threshold: float) -> tuple[int, int]:
@@ -105,6 +157,7 @@ def near_pairs(
     threads: int = 2,
     hot: int | None = None,
     partition: int = PARTITION,
+    side: NDArray[np.int8] | None = None,
 ) -> Pairs:
     """
     Return every pair of *sets* whose similarity is at least *threshold* (0.5 to 1), and no other.
@@ -115,46 +168,61 @@ def near_pairs(
 
     Args:
         partition: prefix rows joined at a time, about; about 200 bytes each.
+        side: shape (n,); only pairs of samples with different values are looked for.
 
     Raises:
         UsageError: the threshold is out of range.
     """
     p, q = as_fraction(threshold)
     with ThreadPoolExecutor(threads) as pool:
-        counts = _count(sets, pool, threads)
-        rows, held = _prefix_rows(sets, counts, p, q, pool)
+        counts, shift = _count(sets, pool, threads)
+        rows, held = _prefix_rows(sets, counts, shift, p, q, pool, threads)
         del counts
         if hot is None:
             is_hot = np.zeros(held.size, np.bool_)
         else:
             is_hot = held > hot
         hot_rows = [column[is_hot] for column in rows[:3]]
-        candidates = _join([column[~is_hot] for column in rows], con, p, q, partition)
+        rows = [column[~is_hot] for column in rows]
+        if side is not None:
+            rows.append(side[rows[1]])
+        candidates = _join(rows, con, p, q, partition)
         del rows
         left = (candidates >> np.uint64(32)).astype(np.int32)
         right = (candidates & np.uint64(0xFFFFFFFF)).astype(np.int32)
         del candidates
-        similarity = np.empty(left.size, np.float64)
-        ranges = [slice(k, k + _VERIFY) for k in range(0, left.size, _VERIFY)]
-        list(
-            pool.map(
-                lambda r: verify_pairs(
-                    left[r],
-                    right[r],
-                    sets.hashes,
-                    sets.starts,
-                    sets.sizes,
-                    sets.whole,
-                    sets.whole_ends,
-                    p,
-                    q,
-                    similarity[r],
-                ),
-                ranges,
-            )
-        )
+        similarity = verify(sets, left, right, p, q, pool)
     good = similarity >= 0
     return Pairs(left[good], right[good], similarity[good], left.size, *hot_rows)
+
+
+def verify(
+    sets: Sets, left: NDArray[np.int32], right: NDArray[np.int32], p: int, q: int, pool: ThreadPoolExecutor
+) -> NDArray[np.float64]:
+    """
+    Return the similarity of every pair, or -1 where it is below p / q.
+
+    Sets in a mapped file are copied for as many pairs at a time as fit `_GATHER`, read in the order of the file: a
+    page of the file holds a few sets, and pairs need them in any order.
+    """
+    out = np.empty(left.size, np.float64)
+    blocks = [(0, left.size)]
+    if sets.mapped:
+        blocks = list(_ranges(sets.sizes[left] + sets.sizes[right], _GATHER))
+    for first, last in blocks:
+        some, a, b = sets, left[first:last], right[first:last]
+        if sets.mapped:
+            rows, places = np.unique(np.concatenate([a, b]), return_inverse=True)
+            some = sets.take(rows.astype(np.int64))
+            a, b = np.split(places.astype(np.int32), 2)
+        block = out[first:last]
+
+        def compare(r: slice, some: Sets = some, a: Any = a, b: Any = b, block: Any = block) -> None:
+            arrays = (some.hashes, some.starts, some.sizes, some.whole, some.whole_ends)
+            verify_pairs(a[r], b[r], *arrays, p, q, block[r])
+
+        list(pool.map(compare, [slice(k, k + _VERIFY) for k in range(0, a.size, _VERIFY)]))
+    return out
 
 
 def _ranges(weights: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
@@ -168,36 +236,23 @@ def _ranges(weights: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _table_size(rows: int) -> int:
-    return min(_TABLE, 1 << max(12, (2 * rows).bit_length()))
+def _table_bits(rows: int) -> int:
+    return min(_TABLE, max(12, (2 * rows).bit_length()))
 
 
-def _count(sets: Sets, pool: ThreadPoolExecutor, threads: int) -> NDArray[np.uint16]:
+def _count(sets: Sets, pool: ThreadPoolExecutor, threads: int) -> tuple[NDArray[np.uint16], int]:
     """
-    Count in how many samples the hashes of each bucket stand, up to 65535.
-
-    Every worker has a table of its own: a lost update of a shared one could turn a 2 into a 1, and a 1 is a proof.
+    Count in how many samples the hashes of each bucket stand, up to 65535; a 1 is a proof.
     """
-    size = _table_size(sets.hashes.size)
-    ranges = list(_ranges(sets.sizes, _RANGE))
-    workers = max(1, min(threads, 4, len(ranges)))
-
-    def count(worker: int) -> NDArray[np.uint16]:
-        table = np.zeros(size, np.uint16)
-        for first, last in ranges[worker::workers]:
-            end = sets.starts[last] if last < sets.starts.size else sets.hashes.size
-            count_hashes(sets.hashes[sets.starts[first] : end], table)
-        return table
-
-    tables = list(pool.map(count, range(workers)))
-    total = tables[0]
-    for table in tables[1:]:
-        np.add(total, np.minimum(table, np.uint16(65535) - total), out=total)
-    return total
+    table, shift = np.zeros(1 << _table_bits(sets.hashes.size), np.uint16), 64 - _table_bits(sets.hashes.size)
+    for first in range(0, sets.hashes.size, _COUNT):
+        _count_into(table, shift, sets.hashes[first : first + _COUNT], pool, threads)
+        sets.release()
+    return table, shift
 
 
 def _prefix_rows(
-    sets: Sets, counts: NDArray[np.uint16], p: int, q: int, pool: ThreadPoolExecutor
+    sets: Sets, counts: NDArray[np.uint16], shift: int, p: int, q: int, pool: ThreadPoolExecutor, threads: int
 ) -> tuple[list[NDArray[Any]], NDArray[np.uint16]]:
     """
     Return the prefix shingles that may meet another, and in how many prefixes each stands (at least, up to 65535).
@@ -206,6 +261,7 @@ def _prefix_rows(
     """
     lengths = sets.sizes - (p * sets.sizes + q - 1) // q + 1
     largest = int(sets.sizes.max(initial=0))
+    none = (np.empty(0, np.uint64), np.empty(0, np.int32), np.empty(0, np.int32))
 
     def choose(span: tuple[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
         first, last = span
@@ -213,19 +269,38 @@ def _prefix_rows(
         hashes, samples, positions = np.empty(room, np.uint64), np.empty(room, np.int32), np.empty(room, np.int32)
         keys = np.empty(min(largest, int(sets.sizes[first:last].max())), np.uint64)
         used = choose_prefixes(
-            sets.hashes, sets.starts, sets.sizes, counts, first, last, p, q, keys, hashes, samples, positions
+            sets.hashes, sets.starts, sets.sizes, counts, shift, first, last, p, q, keys, hashes, samples, positions
         )
         return hashes[:used].copy(), samples[:used].copy(), positions[:used].copy()
 
-    parts = list(pool.map(choose, _ranges(sets.sizes, _RANGE)))
-    none = (np.empty(0, np.uint64), np.empty(0, np.int32), np.empty(0, np.int32))
-    hashes, samples, positions = (np.concatenate(column) for column in zip(none, *parts, strict=True))
+    parts = [none]
+    for part in map_ahead(pool, choose, _ranges(sets.sizes, _RANGE), 2 * threads):
+        parts.append(part)
+        sets.release()
     # A shingle in one prefix only meets nothing. Counting again is sharper: the prefixes are a tenth of the shingles.
-    again = np.zeros(_table_size(4 * hashes.size), np.uint16)
-    count_hashes(hashes, again)
-    held = again[(hashes & np.uint64(again.size - 1)).astype(np.int64)]
-    met = held > 1
-    return [hashes[met], samples[met], positions[met], sets.sizes[samples[met]].astype(np.int32)], held[met]
+    bits = _table_bits(4 * sum(part[0].size for part in parts))
+    again, shift = np.zeros(1 << bits, np.uint16), 64 - bits
+    for part in parts:
+        _count_into(again, shift, part[0], pool, threads)
+
+    def keep(k: int) -> list[NDArray[Any]]:
+        hashes, samples, positions = parts[k]
+        parts[k] = none
+        held = again[(hashes >> np.uint64(shift)).astype(np.int64)]
+        met = held > 1
+        return [hashes[met], samples[met], positions[met], sets.sizes[samples[met]].astype(np.int32), held[met]]
+
+    *rows, held = (np.concatenate(column) for column in zip(*map(keep, range(len(parts))), strict=True))
+    return rows, held
+
+
+def _count_into(
+    table: NDArray[np.uint16], shift: int, hashes: NDArray[np.uint64], pool: ThreadPoolExecutor, threads: int
+) -> None:
+    """Count *hashes* by their leading bits. Every worker reads all of them and counts a part of the table's places."""
+    workers = max(1, min(threads, hashes.size // 100_000))
+    edges = [table.size * k // workers for k in range(workers + 1)]
+    list(pool.map(lambda k: count_hashes(hashes, table, shift, edges[k], edges[k + 1]), range(workers)))
 
 
 _JOIN = """
@@ -237,20 +312,22 @@ from part a join part b on a.hash = b.hash
 where a.position < a.size - (2 * {p} * a.size + {p} + {q} - 1) // ({p} + {q}) + 1
     and {q} * a.size::bigint >= {p} * b.size::bigint
     and ({p} + {q}) * least(a.size - a.position, b.size - b.position)::bigint
-        >= {p} * (a.size + b.size)::bigint
+        >= {p} * (a.size + b.size)::bigint{cross}
 """
 
 
 def _join(rows: list[NDArray[Any]], con: DuckDBPyConnection, p: int, q: int, partition: int) -> NDArray[np.uint64]:
     """Return the candidate pairs, left in the upper and right in the lower 32 bits, ascending."""
-    table = pa.table(dict(zip(("hash", "sample", "position", "size"), rows, strict=True)))
+    names = ("hash", "sample", "position", "size", "side")[: len(rows)]
+    table = pa.Table.from_arrays([arrow(column) for column in rows], names)
+    cross = " and a.side <> b.side" if len(rows) == 5 else ""
     parts = 1 + table.num_rows // partition
     found = []
     con.register("dedup_prefixes", table)
     try:
         for part in range(parts):
-            result = con.execute(_JOIN.format(p=p, q=q, parts=parts, part=part)).fetchnumpy()
+            result = con.execute(_JOIN.format(p=p, q=q, parts=parts, part=part, cross=cross)).fetchnumpy()
             found.append(result["pair"])
     finally:
         con.unregister("dedup_prefixes")
-    return np.unique(np.concatenate(found))
+    return distinct(np.concatenate(found))

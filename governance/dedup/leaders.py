@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from governance.dedup.arrays import distinct
 from governance.dedup.join import Pairs, Sets, as_fraction
 from governance.dedup.shingles import sweep
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def pairs_members(pairs: Pairs) -> NDArray[np.int64]:
     """Return the samples that have a pair, or may have one through a hot shingle, ascending."""
-    return np.unique(np.concatenate([pairs.left, pairs.right, pairs.hot_sample])).astype(np.int64)
+    return distinct(np.concatenate([pairs.left, pairs.right, pairs.hot_sample])).astype(np.int64)
 
 
 def choose_leaders(
@@ -42,22 +43,28 @@ def choose_leaders(
     owner = rank[pairs.hot_sample]
     by_owner = np.lexsort((hot, owner))
     witness, similarity = np.empty(order.size, np.int64), np.empty(order.size)
+    at = order
+    if sets.mapped:  # only samples with a hot shingle are compared here
+        some = distinct(pairs.hot_sample).astype(np.int64)
+        place = np.zeros(sets.sizes.size, np.int64)
+        place[some] = np.arange(some.size)
+        at, sets = place[order], sets.take(some)
     compared, reached = sweep(
-        order,
+        at,
         before[edges],
-        _ends(after, order.size),
+        row_ends(after, order.size),
         pairs.similarity[edges],
         hot[by_owner],
         pairs.hot_position[by_owner].astype(np.int64),
-        _ends(owner, order.size),
-        _ends(hot, shingles.size),
+        row_ends(owner, order.size),
+        row_ends(hot, shingles.size),
         sets.hashes, sets.starts, sets.sizes, sets.whole, sets.whole_ends, p, q, witness, similarity,
     )  # fmt: skip
-    all_witness, all_similarity = np.arange(sets.sizes.size), np.ones(sets.sizes.size)
+    all_witness, all_similarity = np.arange(rank.size), np.ones(rank.size)
     all_witness[order], all_similarity[order] = order[witness], similarity
     return all_witness, all_similarity, compared, reached
 
 
-def _ends(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def row_ends(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return where the entries of 0, 1, ... end in sorted *numbers*, with a 0 before: shape (count + 1,)."""
     return np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=count))]).astype(np.int64)

@@ -15,18 +15,19 @@ SHINGLES = 400
 """5-grams of the probe. Changing the last k of its words changes k of them, so J = (400 - k) / (400 + k)."""
 
 
-def probe_pair(out: Path, threshold: float) -> None:
+def probe_pair(out: Path, threshold: float, attempt: int = 0) -> None:
     """
     Write three samples as an Arrow file: row 1 is just near enough to row 0, row 2 just not.
 
     Row 1 has the most words changed at the end that *threshold* allows (none but white space at 1.0), row 2 one more at
-    the beginning. Row 0 has the lowest id, so it is the one that is kept and both others are compared with it.
+    the beginning. Row 0 has the lowest id, so it is the one that is kept and both others are compared with it. Another
+    *attempt* has other words: a sketch may miss a pair that is just near enough, but no working one misses several.
     """
     t = Fraction(str(threshold))
     most = int(SHINGLES * (1 - t) / (1 + t))
     texts = next(
         texts
-        for texts in (_texts(salt, most) for salt in itertools.count())
+        for texts in (_texts(salt, most) for salt in itertools.count(1000 * attempt))
         if texts[0] == min(texts, key=lambda text: sample_id([("output", text)]))
     )
     rows = [

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from governance.dedup.arrays import distinct
+from governance.dedup.grams import VERBATIM, shingle_texts
 from governance.dedup.join import Sets
-from governance.dedup.lexer import character_classes, lex_samples
 from governance.dedup.shingles import build_sets
-from governance.samples import ROLES
+from governance.dedup.spool import Hashes, Spool, map_ahead
+from governance.dedup.texts import OUTPUT, Piece, Places, read_pieces, read_places, sample_ids
+from governance.languages.lexer import lex_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PIECE = 4 << 20  # bytes of text that a thread lexes at a time
-_OUTPUT = ROLES.index("output")
+__all__ = ["Groups", "Places", "Shingled", "build", "group_equal", "read_groups", "read_places", "sample_ids"]
 
-
-@dataclass(frozen=True)
-class Places:
-    """
-    Who the samples are, in the order of the file, which is the order of ``n`` in every table here.
-
-    Attributes:
-        table: columns n, file, row, sample_id.
-        first: shape (n,), int64; the position of the sample with the same texts and the lowest ``n``.
-    """
-
-    table: pa.Table
-    first: NDArray[np.int64]
+_AHEAD = 2  # pieces per thread that are read before they are needed
+_HUGE = 1 << 20  # shingles of a sample that is sorted, not hashed: the table would be larger than the rest
 
 
 @dataclass
-class _Lexed:
-    """One piece: samples ``[first, last)`` of the file, with the texts of those that were wanted."""
+class Shingled:
+    """
+    One piece of the file: the samples ``[first, last)``, with the texts of those that were wanted.
+
+    Attributes:
+        text_ends: texts of sample i are ``text_ends[i - first]`` to ``text_ends[i - first + 1]``.
+        prompts: per text: it is not an output.
+        raw: the shingles of all texts, with or without repeats; None where they stand in *store*, from *at* on.
+        starts: per text, and one more: where its shingles start.
+        lexemes: per text, how many.
+        text_keys, sample_keys: see `grams.shingle_texts`.
+    """
 
     first: int
     last: int
-    text_ends: NDArray[np.int64]  # texts of sample i: text_ends[i - first] to text_ends[i - first + 1]
-    prompts: NDArray[np.bool_]  # per text: it is not an output
-    raw: NDArray[np.uint64]
+    text_ends: NDArray[np.int64]
+    prompts: NDArray[np.bool_]
+    raw: NDArray[np.uint64] | None
     starts: NDArray[np.int64]
     lexemes: NDArray[np.int32]
     text_keys: NDArray[np.uint64]
     sample_keys: NDArray[np.uint64]
+    store: Spool | None = None
+    at: int = 0
+
+    def move_to(self, store: Spool) -> Shingled:
+        """Put the shingles into *store*."""
+        if self.raw is not None:
+            self.store, self.at, self.raw = store, store.append(self.raw), None
+        return self
+
+    def shingles(self) -> NDArray[np.uint64]:
+        """Return the shingles, read from the file where they stand in one."""
+        if self.raw is not None:
+            return self.raw
+        assert self.store is not None
+        return self.store.read(self.at, int(self.starts[-1]))
 
 
 @dataclass(frozen=True)
@@ -71,118 +85,107 @@ class Groups:
     sets: Sets
 
 
-def read_places(path: Path) -> Places:
-    """Read who the samples of the IPC file *path* are and find equal ones; no text is read."""
-    with pa.memory_map(str(path)) as source:
-        reader = pa.ipc.open_file(source)
-        batches = [
-            reader.get_batch(k).select(["n", "file", "row", "sample_id"]) for k in range(reader.num_record_batches)
-        ]
-        table = pa.Table.from_batches(
-            batches, reader.schema.empty_table().select(["n", "file", "row", "sample_id"]).schema
-        )
-        ids = table.column("sample_id").combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-        n = table.column("n").to_numpy()
-        by_n = np.argsort(n, kind="stable")
-        first = np.empty(int(ids.max(initial=-1)) + 1, np.int64)
-        first[ids[by_n][::-1]] = by_n[::-1]  # the last write stays: the lowest n
-        return Places(table, first[ids])
+Lexer = Callable[[Piece], "tuple[NDArray[np.uint64], NDArray[np.int64]]"]
+"""Texts -> the hashes of their lexemes, 0 for what does not count, and where those of each text end."""
 
 
-def read_groups(path: Path, places: Places, *, threads: int) -> Groups:
-    """Lex one of each exact copy of the IPC file *path*, group by lexemes, and shingle one of each group."""
-    samples = places.first.size
-    wanted = places.first == np.arange(samples)
-    with pa.memory_map(str(path)) as source, ThreadPoolExecutor(threads) as pool:
-        pieces = list(pool.map(lambda piece: _lex(*piece), _pieces(source, wanted)))
-        keys = np.concatenate([piece.sample_keys for piece in pieces]) if pieces else np.empty((0, 2), np.uint64)
-        group, leader = _group(keys, wanted, places)
-        chosen = np.zeros(samples, np.bool_)
-        chosen[leader] = True
-        whole, whole_ends, taken = _whole_prompts(pieces, chosen)
-        lexemes, sets = _build(pieces, chosen, taken, pool)
-    # Groups are numbered, and their sets stand, in the order of their leaders in the file.
-    return Groups(group[places.first], leader, lexemes, Sets(*sets, whole, whole_ends))
+def read_groups(path: Path, places: Places, *, threads: int, work: Path | None = None) -> Groups:
+    """
+    Lex one of each exact copy of the IPC file *path*, group by lexemes, and shingle one of each group.
+
+    Args:
+        work: folder for the shingles, 8 bytes each; default: they stand in memory, twice for a while.
+    """
+    wanted = places.first == np.arange(places.first.size)
+    with ThreadPoolExecutor(threads) as pool:
+        store = Spool(0, work) if work else None
+        pieces = shingle_pieces(read_pieces(path, wanted), lex_verbatim, VERBATIM, pool, threads, store)
+        return group_pieces(pieces, wanted, places, pool, threads, work)
 
 
-def _pieces(source: pa.MemoryMappedFile, wanted: NDArray[np.bool_]) -> Iterator[tuple[object, ...]]:
-    """Cut every batch into ranges of about 4 MiB of text, as flat buffers."""
-    reader = pa.ipc.open_file(source)
-    base = 0
-    for k in range(reader.num_record_batches):
-        texts = reader.get_batch(k).column("texts")
-        sample_ends = texts.offsets.to_numpy()
-        structs = texts.values
-        values = pc.struct_field(structs, "text")
-        roles = pc.fill_null(pc.index_in(pc.struct_field(structs, "role"), pa.array(ROLES)), 0).to_numpy()
-        text_ends = _buffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
-        data = _buffer(values.buffers()[2], np.uint8)
-        ends = text_ends[sample_ends]
-        first = 0
-        while first < len(texts):
-            last = max(first + 1, int(np.searchsorted(ends, ends[first] + _PIECE, "right")) - 1)
-            yield (
-                base,
-                first,
-                last,
-                data,
-                text_ends,
-                roles.astype(np.uint8),
-                sample_ends,
-                wanted[base : base + len(texts)],
-            )
-            first = last
-        base += len(texts)
-
-
-def _buffer(buffer: pa.Buffer | None, dtype: type[np.uint8 | np.int64]) -> NDArray[Any]:
-    """View an Arrow buffer as an array; what Arrow leaves out for an empty column becomes one zero."""
-    return np.frombuffer(buffer, dtype) if buffer is not None and buffer.size else np.zeros(1, dtype)
-
-
-def _lex(
-    base: int,
-    first: int,
-    last: int,
-    data: NDArray[np.uint8],
-    text_ends: NDArray[np.int64],
-    roles: NDArray[np.uint8],
-    sample_ends: NDArray[np.int32],
+def group_pieces(
+    pieces: list[Shingled],
     wanted: NDArray[np.bool_],
-) -> _Lexed:
-    texts = slice(int(sample_ends[first]), int(sample_ends[last]))
-    count = texts.stop - texts.start
-    room = int(text_ends[texts.stop] - text_ends[texts.start])
-    out = np.empty(room, np.uint64)  # only what is written becomes real memory
-    starts, lexemes, keys = np.zeros(count + 1, np.int64), np.zeros(count, np.int32), np.zeros(count, np.uint64)
-    sample_keys = np.zeros((last - first, 2), np.uint64)
-    used = lex_samples(
-        data, text_ends, roles, sample_ends, wanted, first, last, character_classes(),
-        out, starts, lexemes, keys, sample_keys,
-    )  # fmt: skip
-    return _Lexed(
-        first=base + first,
-        last=base + last,
-        text_ends=(sample_ends[first : last + 1] - texts.start).astype(np.int64),
-        prompts=roles[texts] != _OUTPUT,
-        raw=out[:used].copy(),
+    places: Places,
+    pool: ThreadPoolExecutor,
+    threads: int,
+    work: Path | None,
+    *,
+    last_use: bool = True,
+) -> Groups:
+    """
+    Group the *wanted* samples by lexemes, and make the set of one of each group.
+
+    Args:
+        last_use: let go of the shingles of each piece on the way.
+    """
+    group, leader = group_equal(pieces, wanted, places)
+    chosen = np.zeros(wanted.size, np.bool_)
+    chosen[leader] = True
+    whole, whole_ends, taken = _whole_prompts(pieces, chosen)
+    lexemes = count_lexemes(pieces)[chosen]
+    hashes, sizes = build(pieces, taken, pool, threads, work, last_use=last_use)
+    # Groups are numbered, and their sets stand, in the order of their leaders in the file.
+    return Groups(group[places.first], leader, lexemes, make_sets(hashes, sizes[chosen], whole, whole_ends))
+
+
+def lex_verbatim(piece: Piece) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Lex all texts of *piece*; what their language is makes no difference to this view."""
+    found = lex_texts(piece.data, piece.ends, np.zeros(piece.roles.size, np.uint8), renamed=False, places=False)
+    return found.verbatim, found.text_ends
+
+
+def make_sets(
+    hashes: Hashes, sizes: NDArray[np.int64], whole: NDArray[np.uint64], whole_ends: NDArray[np.int64]
+) -> Sets:
+    """Name what stands in *hashes* one after another, without gaps."""
+    return Sets(hashes.values, np.cumsum(sizes) - sizes, sizes, whole, whole_ends, hashes)
+
+
+def shingle_pieces(
+    pieces: Iterable[Piece], lex: Lexer, k: int, pool: ThreadPoolExecutor, threads: int, store: Spool | None
+) -> list[Shingled]:
+    """Lex every piece and make shingles of *k* lexemes; with *store* they are put there."""
+    made = map_ahead(pool, lambda piece: _shingle(piece, lex, k), pieces, _AHEAD * threads)
+    return [piece.move_to(store) if store else piece for piece in made]
+
+
+def _shingle(piece: Piece, lex: Lexer, k: int) -> Shingled:
+    lexemes, ends = lex(piece)
+    texts, samples = piece.roles.size, piece.last - piece.first
+    starts, counts, keys = np.zeros(texts + 1, np.int64), np.zeros(texts, np.int32), np.zeros(texts, np.uint64)
+    sample_keys = np.zeros((samples, 2), np.uint64)
+    used = shingle_texts(
+        lexemes, ends, piece.roles, piece.sample_ends, k, np.zeros(k, np.uint64), starts, counts, keys, sample_keys
+    )
+    return Shingled(
+        first=piece.first,
+        last=piece.last,
+        text_ends=piece.sample_ends,
+        prompts=piece.roles != OUTPUT,
+        raw=lexemes[:used],
         starts=starts,
-        lexemes=lexemes,
+        lexemes=counts,
         text_keys=keys,
         sample_keys=sample_keys,
     )
 
 
-def _group(
-    keys: NDArray[np.uint64], wanted: NDArray[np.bool_], places: Places
+def group_equal(
+    pieces: list[Shingled], wanted: NDArray[np.bool_], places: Places
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (group per sample, -1 where none; position of each group's leader, ascending)."""
+    """
+    Group the *wanted* samples whose keys are equal.
+
+    Returns:
+        The group per sample, -1 where none; and the position of each group's leader, ascending: the sample with the
+        smallest id, and of equal ones the first.
+    """
+    keys = np.concatenate([np.empty((0, 2), np.uint64), *(piece.sample_keys for piece in pieces)])
     rows = np.flatnonzero(wanted & keys.any(axis=1))
-    rows = rows[np.lexsort((keys[rows, 1], keys[rows, 0]))]
-    new = np.ones(rows.size, np.bool_)
-    new[1:] = (keys[rows[1:]] != keys[rows[:-1]]).any(axis=1)
-    number = np.cumsum(new) - 1
-    leader = rows[new]
+    number = number_keys(keys[rows])
+    leader = np.empty(int(number.max(initial=-1)) + 1, np.int64)
+    leader[number] = rows
     crowded = np.bincount(number, minlength=leader.size)[number] > 1
     ids = sample_ids(places, rows[crowded])
     by_id = np.lexsort((ids, number[crowded]))[::-1]
@@ -195,14 +198,18 @@ def _group(
     return group, leader[order]
 
 
-def sample_ids(places: Places, rows: NDArray[np.int64]) -> NDArray[np.bytes_]:
-    """Return the ids of the samples at *rows*, shape (k,), as bytes that sort like the ids."""
-    column = places.table.column("sample_id").take(pa.array(rows, pa.int64()))
-    return np.array(column.to_pylist(), dtype="S64")
+def number_keys(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return a number per row of *keys*, from 0, the same for equal rows."""
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    new = np.zeros(order.size, np.bool_)
+    new[1:] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
+    number = np.empty(order.size, np.int64)
+    number[order] = np.cumsum(new)
+    return number
 
 
 def _whole_prompts(
-    pieces: list[_Lexed], chosen: NDArray[np.bool_]
+    pieces: list[Shingled], chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64], list[NDArray[np.bool_]]]:
     """
     Find the prompts that more than one group shares.
@@ -217,6 +224,28 @@ def _whole_prompts(
     none = np.empty(0, np.uint64)
     keys = np.concatenate([none, *(piece.text_keys[pick] for piece, pick in zip(pieces, picks, strict=True))])
     owner = np.concatenate([none, *(o[pick] for o, pick in zip(owners, picks, strict=True))]).astype(np.int64)
+    whole, whole_ends, is_shared = shared_prompts(keys, groups[owner], int(chosen.sum()))
+    at = 0
+    for t, pick in zip(taken, picks, strict=True):
+        size = int(pick.sum())
+        t[np.flatnonzero(pick)[is_shared[at : at + size]]] = False
+        at += size
+    return whole, whole_ends, taken
+
+
+def shared_prompts(
+    keys: NDArray[np.uint64], owner: NDArray[np.int64], groups: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.bool_]]:
+    """
+    Tell which prompts more than one group has.
+
+    Args:
+        keys, owner: of every prompt its hash and its group.
+
+    Returns:
+        Ids of shared prompts by group, in compressed rows (ids, ends), ascending within a group; and per prompt
+        whether it is shared.
+    """
     values, ids = np.unique(keys, return_inverse=True)
     order = np.lexsort((ids, owner))
     ids_sorted, owner_sorted = ids[order], owner[order]
@@ -225,45 +254,56 @@ def _whole_prompts(
     ids_sorted, owner_sorted = ids_sorted[once], owner_sorted[once]
     shared = np.bincount(ids_sorted, minlength=values.size) > 1
     kept = shared[ids_sorted]
-    whole = ids_sorted[kept].astype(np.uint64)
-    per_group = np.bincount(groups[owner_sorted[kept]], minlength=int(chosen.sum()))
-    is_shared = shared[ids]
-    at = 0
-    for t, pick in zip(taken, picks, strict=True):
-        size = int(pick.sum())
-        t[np.flatnonzero(pick)[is_shared[at : at + size]]] = False
-        at += size
-    return whole, np.concatenate([[0], np.cumsum(per_group)]).astype(np.int64), taken
+    per_group = np.bincount(owner_sorted[kept], minlength=groups)
+    ends = np.concatenate([[0], np.cumsum(per_group)]).astype(np.int64)
+    return ids_sorted[kept].astype(np.uint64), ends, shared[ids]
 
 
-def _build(
-    pieces: list[_Lexed], chosen: NDArray[np.bool_], taken: list[NDArray[np.bool_]], pool: ThreadPoolExecutor
-) -> tuple[NDArray[np.int64], tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Return (lexemes per group, (hashes, starts, sizes) of their sets); the raw shingles are let go."""
+def build(
+    pieces: list[Shingled],
+    taken: list[NDArray[np.bool_]],
+    pool: ThreadPoolExecutor,
+    threads: int,
+    work: Path | None,
+    *,
+    last_use: bool = True,
+) -> tuple[Hashes, NDArray[np.int64]]:
+    """
+    Make the sorted sets of all samples from the texts *taken* per piece.
+
+    Returns:
+        The sets one after another, and the size of each: 0 where no text was taken.
+    """
     rooms = [_per_sample(np.diff(piece.starts) * t, piece) for piece, t in zip(pieces, taken, strict=True)]
-    lexemes = [_per_sample(piece.lexemes, piece) for piece in pieces]
-    totals = [int(room.sum()) for room in rooms]
-    bases = np.concatenate([[0], np.cumsum(totals)]).astype(np.int64)
-    hashes = np.zeros(int(bases[-1]), np.uint64)
 
-    def build(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def make(k: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         piece, room = pieces[k], rooms[k]
-        starts = np.cumsum(room) - room
-        sizes = np.zeros(room.size, np.int64)
+        raw = piece.shingles()
+        if last_use:
+            piece.raw = None
+        if room.size == 1 and room[0] > _HUGE:
+            found = distinct(np.maximum(raw[np.repeat(taken[k], np.diff(piece.starts))], np.uint64(1)))
+            return found, np.array([found.size])
+        sizes, out = np.zeros(room.size, np.int64), np.empty(int(room.sum()), np.uint64)
         table = np.zeros(5 * int(room.max(initial=0)) + 16, np.uint64)
-        out = hashes[bases[k] : bases[k + 1]]
-        build_sets(piece.raw, piece.starts, piece.text_ends, taken[k], starts, table, out, sizes)
-        piece.raw = np.empty(0, np.uint64)
-        return starts + bases[k], sizes
+        used = build_sets(raw, piece.starts, piece.text_ends, taken[k], table, out, sizes)
+        return out[:used], sizes
 
-    parts = list(pool.map(build, range(len(pieces))))
-    none = np.empty(0, np.int64)
-    starts, sizes = (np.concatenate([none, *(part[m] for part in parts)])[chosen] for m in range(2))
-    return np.concatenate([none, *lexemes])[chosen], (hashes, starts, sizes)
+    sets = Spool(sum(int(room.sum()) for room in rooms), work)
+    sizes = [np.empty(0, np.int64)]
+    for values, of_piece in map_ahead(pool, make, range(len(pieces)), _AHEAD * threads):
+        sets.append(values)
+        sizes.append(of_piece)
+    return sets.finish(), np.concatenate(sizes)
 
 
-def _per_sample(values: NDArray[np.integer], piece: _Lexed) -> NDArray[np.int64]:
+def count_lexemes(pieces: list[Shingled]) -> NDArray[np.int64]:
+    """Return the lexemes of every sample."""
+    return np.concatenate([np.empty(0, np.int64), *(_per_sample(piece.lexemes, piece) for piece in pieces)])
+
+
+def _per_sample(values: NDArray[np.integer], piece: Shingled) -> NDArray[np.int64]:
     """Sum what is given per text over the texts of each sample."""
     sums = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
-    per_sample: NDArray[np.int64] = sums[piece.text_ends[1:]] - sums[piece.text_ends[:-1]]
-    return per_sample
+    out: NDArray[np.int64] = sums[piece.text_ends[1:]] - sums[piece.text_ends[:-1]]
+    return out

@@ -14,18 +14,17 @@ from numba import float64, int32, int64, uint16, uint64, void
 from governance.kernels import F64, FLAGS, I32, I64, PAIR, U16, U64, kernel
 
 
-@kernel(void(U64, I64, I64, FLAGS, int64[::1], uint64[::1], uint64[::1], int64[::1]))
-def build_sets(
-    raw: Any, starts: Any, sample_ends: Any, taken: Any, room: Any, table: Any, out: Any, sizes: Any
-) -> None:
+@kernel(int64(U64, I64, I64, FLAGS, uint64[::1], uint64[::1], int64[::1]))
+def build_sets(raw: Any, starts: Any, sample_ends: Any, taken: Any, table: Any, out: Any, sizes: Any) -> int:
     """
-    Write the sorted distinct shingles of every sample to ``out[room[i]:]`` and their number to ``sizes[i]``.
+    Write the sorted distinct shingles of every sample to *out*, one after another, and their number to ``sizes[i]``.
 
     The hashes are spread evenly, so an open hash table indexed by their *leading* bits keeps them nearly sorted:
     one pass inserts and drops repeats, one insertion sort over the compacted table finishes. Only texts with
     ``taken`` count. *table* must be zero on entry, is zero on return, and holds at least five entries per shingle
-    of the largest sample, and never fewer than 16. The hash 0 is stored as 1.
+    of the largest sample, and never fewer than 16. The hash 0 is stored as 1. Returns how many were written.
     """
+    first = 0
     for i in range(sizes.size):
         total = 0
         for j in range(sample_ends[i], sample_ends[i + 1]):
@@ -50,28 +49,34 @@ def build_sets(
                 if table[slot] == 0:
                     table[slot] = value
                     distinct += 1
-        first = room[i]
-        place = 0
-        for m in range(distinct):
-            while table[place] == 0:
-                place += 1
-            smallest = table[place]
+        place = found = 0
+        while found < distinct:  # without a branch on what is a matter of chance
+            out[first + found] = table[place]
+            found += table[place] != 0
             table[place] = 0
-            at = first + m
-            while at > first and out[at - 1] > smallest:
+            place += 1
+        for m in range(first + 1, first + distinct):
+            value = out[m]
+            at = m
+            while at > first and out[at - 1] > value:
                 out[at] = out[at - 1]
                 at -= 1
-            out[at] = smallest
+            out[at] = value
         sizes[i] = distinct
+        first += distinct
+    return first
 
 
-@kernel(void(U64, uint16[::1]))
-def count_hashes(hashes: Any, counts: Any) -> None:
-    """Add every hash but 0 to ``counts[hash mod size]``, which stops at 65535; the size is a power of two."""
-    mask = uint64(counts.size - 1)
+@kernel(void(U64, uint16[::1], int64, int64, int64))
+def count_hashes(hashes: Any, counts: Any, shift: int, low: int, high: int) -> None:
+    """
+    Add every hash to ``counts[hash >> shift]``, which stops at 65535, if that place is in ``[low, high)``.
+
+    Threads that count the same hashes into one table take a part of its places each, so no update is ever lost.
+    """
     for k in range(hashes.size):
-        slot = int64(hashes[k] & mask)
-        if hashes[k] != 0 and counts[slot] < 65535:
+        slot = int64(hashes[k] >> uint64(shift))
+        if low <= slot < high and counts[slot] < 65535:
             counts[slot] += uint16(1)
 
 
@@ -94,11 +99,11 @@ def sink(heap: Any, at: int, size: int) -> None:
 
 @kernel(
     int64(
-        U64, I64, I64, U16, int64, int64, int64, int64,
+        U64, I64, I64, U16, int64, int64, int64, int64, int64,
         uint64[::1], uint64[::1], int32[::1], int32[::1],
     ))  # fmt: skip
 def choose_prefixes(
-    sets: Any, starts: Any, sizes: Any, counts: Any, first: int, last: int, p: int, q: int,
+    sets: Any, starts: Any, sizes: Any, counts: Any, shift: int, first: int, last: int, p: int, q: int,
     keys: Any, out_hash: Any, out_sample: Any, out_position: Any,
 ) -> int:  # fmt: skip
     """
@@ -115,7 +120,6 @@ def choose_prefixes(
     Returns:
         The number of rows written.
     """
-    mask = uint64(counts.size - 1)
     written = 0
     for i in range(first, last):
         size = sizes[i]
@@ -123,7 +127,7 @@ def choose_prefixes(
         start = starts[i]
         shared = 0
         for k in range(size):
-            count = counts[int64(sets[start + k] & mask)]
+            count = counts[int64(sets[start + k] >> uint64(shift))]
             if count > 1:  # the place in the sorted set stands for the hash: unique, and in the same order
                 keys[shared] = (uint64(count) << uint64(48)) | uint64(k)
                 shared += 1
@@ -248,3 +252,55 @@ def sweep(
                 kept_with[filled[hot[k]]], kept_place[filled[hot[k]]] = i, places[k]
                 filled[hot[k]] += 1
     return compared, reached
+
+
+@kernel(
+    int64(
+        int64, int64, I64, I64, I64, I64, I64, I64, I64, I64, U64, I64, I64, U64, I64, int64, int64,
+        int64[::1], int64[::1], float64[::1],
+    )
+)  # fmt: skip
+def meet(
+    first: int, last: int, rows: Any, hot: Any, places: Any, hot_ends: Any, lists: Any, others: Any, order: Any,
+    other_places: Any, sets: Any, starts: Any, sizes: Any, whole: Any, whole_ends: Any, p: int, q: int,
+    seen: Any, partner: Any, best: Any,
+) -> int:  # fmt: skip
+    """
+    Find for samples of one side some sample of the other side that only hot shingles lead to.
+
+    Args:
+        first, last: the samples to look at, places in *rows*, which holds places in *sets*.
+        hot, places, hot_ends: of sample i the numbers of its hot shingles, ``hot[hot_ends[i]:hot_ends[i + 1]]``, and
+            their positions in its prefix.
+        lists: the samples of the other side in whose prefixes hot shingle h stands are
+            ``others[lists[h]:lists[h + 1]]``, places in *order*, ascending; *other_places* are the positions there.
+        order: places in *sets*, in the order in which they are tried.
+        seen: working room, one entry per sample of *order*, -1 on entry.
+        partner, best: per sample of *rows*, filled: the first that reaches p / q, as a place in *sets*, and the
+            similarity; -1 where there is none.
+
+    Returns:
+        How many pairs were compared.
+    """
+    compared = 0
+    for i in range(first, last):
+        a = rows[i]
+        partner[i], best[i] = -1, -1.0
+        for k in range(hot_ends[i], hot_ends[i + 1]):
+            for m in range(lists[hot[k]], lists[hot[k] + 1]):
+                j = others[m]
+                if seen[j] == i:
+                    continue
+                b = order[j]
+                left = min(sizes[a] - places[k], sizes[b] - other_places[m])  # in common at most, if this is the first
+                if (p + q) * left < p * (sizes[a] + sizes[b]):
+                    continue
+                seen[j] = i
+                compared += 1
+                value = similarity(a, b, sets, starts, sizes, whole, whole_ends, p, q)
+                if value >= 0:
+                    partner[i], best[i] = b, value
+                    break
+            if partner[i] >= 0:
+                break
+    return compared

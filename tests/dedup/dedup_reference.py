@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import random
+import re
+import string
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,26 +35,47 @@ SCRIPTS = (
 """Parts of the names of characters that are lexemes of their own."""
 
 
+OPERATORS = (
+    ("===", "!==", "<=>", "...", "<<=", "**=", "??=", "&&=", "||=", "..=", "..<")
+    + ("==", "!=", "<=", ">=", "&&", "||", "->", "=>", "::", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "++", "--")
+    + ("<<", "**", "//", "/*", "*/", "..", "??", "?.", ":=", "<>")
+)
+
+
+def is_part(character: str) -> bool:
+    """Tell whether *character* may stand in a word."""
+    name = unicodedata.name(character, "")
+    if ord(character) >= 0x32400 or any(script in name for script in SCRIPTS):
+        return False
+    return character == "_" or unicodedata.category(character)[0] in "LMN"
+
+
 def lexemes(text: str) -> tuple[str, ...]:
-    """Lex *text* one character at a time."""
+    """Lex *text*: words, numbers, characters of Chinese and Japanese, operators, everything else alone."""
     out: list[str] = []
-    word = False
-    for character in text:
-        name = unicodedata.name(character, "")
-        alone = ord(character) >= 0x32400 or any(script in name for script in SCRIPTS)
-        part = character == "_" or unicodedata.category(character)[0] in "LMN"
-        if character.isspace():
-            word = False
-        elif part and not alone:
-            if word:
-                out[-1] += character
-            else:
-                out.append(character)
-            word = True
+    at = 0
+    while at < len(text):
+        end = at + 1
+        if text[at].isspace() or text[at] == "\ufeff":
+            at = end
+            continue
+        if is_part(text[at]):
+            while end < len(text) and (is_part(text[end]) or in_number(text[at:end], text[end:])):
+                end += 1
         else:
-            out.append(character)
-            word = False
+            end = at + max([1, *(len(op) for op in OPERATORS if text.startswith(op, at))])
+        out.append(text[at:end])
+        at = end
     return tuple(out)
+
+
+def in_number(before: str, rest: str) -> bool:
+    """Tell whether a point or sign at the start of *rest* goes on with the number *before*: ``3.5``, ``1e-9``."""
+    if before[0] not in string.digits or len(rest) < 2 or rest[1] not in string.digits:
+        return False
+    if rest[0] == ".":
+        return True
+    return rest[0] in "+-" and re.fullmatch(r"[0-9](?:[0-9_.]|(?<![eE])[eE])*(?<=[eE])", before) is not None
 
 
 def content(texts: Texts) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -95,6 +119,19 @@ class Reference:
         pairs = ((frozenset((a, b)), self.similarity(a, b)) for a, b in itertools.combinations(self.contents, 2))
         return {pair: value for pair, value in pairs if value >= threshold}
 
+    def across(self, position: int, others: Iterable[int]) -> dict[int, tuple[Fraction, str]]:
+        """Return {other position: (similarity, kind)} of one sample."""
+        out = {}
+        for k in others:
+            a, b = self.content[position], self.content[k]
+            if self.ids[k] == self.ids[position]:
+                out[k] = (Fraction(1), "exact")
+            elif a and a == b:
+                out[k] = (Fraction(1), "lexemes")
+            elif a and b:
+                out[k] = (self.similarity(a, b), "near")
+        return out
+
     def duplicates(self, threshold: Fraction) -> dict[int, tuple[int, Fraction, str]]:
         """Return {removed position: (kept position, similarity, kind)}."""
         near = self.near(threshold)
@@ -124,6 +161,34 @@ class Reference:
             elif first_of_id[key] != k:
                 out[k] = (first_of_id[key], Fraction(1), "exact")
         return out
+
+
+def planted(seed: int, families: int = 12, copies: int = 8) -> list[Texts]:
+    """Make originals and copies of them with 0 to 6 lexemes replaced, inserted, deleted or moved, in random order."""
+    rng = random.Random(seed)  # noqa: S311
+    words = [f"w{k}" for k in range(300)] + list("(){};=.,+") + ["单", "元"]
+    asks = ["Implement the method", "Write test for follow code please now", "", "create a story about 订单"]
+    out: list[Texts] = []
+    for _ in range(families):
+        body = [rng.choice(words) for _ in range(rng.choice((0, 1, 3, 5, 6, 20, 40, 80)))]
+        card = " ".join(rng.choice(words) for _ in range(rng.choice((2, 10, 30))))
+        for _ in range(copies):
+            copy = list(body)
+            for _ in range(rng.choice((0, 0, 1, 2, 3, 6))):
+                at = rng.randrange(len(copy) + 1)
+                edit = rng.choice("rid")
+                if edit == "i" or not copy or at == len(copy):
+                    copy.insert(at, rng.choice(words))
+                elif edit == "r":
+                    copy[at] = rng.choice(words)
+                else:
+                    del copy[at]
+            gap = rng.choice((" ", " ", "\n  "))
+            prompt = card if rng.random() < 0.7 else card + " " + rng.choice(words)
+            out.append([("instruction", rng.choice(asks)), ("input", prompt), ("output", gap.join(copy))])
+    out += rng.choices(out, k=10)
+    rng.shuffle(out)
+    return out
 
 
 def write(path: Path, samples: Sequence[Texts], batch: int = 1000) -> Path:

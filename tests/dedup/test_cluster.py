@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from dedup_reference import Reference, Texts, write
+from dedup_reference import Reference, Texts, planted, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -41,34 +41,6 @@ def expected(reference: Reference, threshold: float) -> dict[int, tuple[int, flo
         k: (kept, float(value), kind)
         for k, (kept, value, kind) in reference.duplicates(Fraction(str(threshold))).items()
     }
-
-
-def planted(seed: int, families: int = 12, copies: int = 8) -> list[Texts]:
-    """Make originals and copies of them with 0 to 6 lexemes replaced, inserted, deleted or moved, in random order."""
-    rng = random.Random(seed)  # noqa: S311
-    words = [f"w{k}" for k in range(300)] + list("(){};=.,+") + ["单", "元"]
-    asks = ["Implement the method", "Write test for follow code please now", "", "create a story about 订单"]
-    out: list[Texts] = []
-    for _ in range(families):
-        body = [rng.choice(words) for _ in range(rng.choice((0, 1, 3, 5, 6, 20, 40, 80)))]
-        card = " ".join(rng.choice(words) for _ in range(rng.choice((2, 10, 30))))
-        for _ in range(copies):
-            copy = list(body)
-            for _ in range(rng.choice((0, 0, 1, 2, 3, 6))):
-                at = rng.randrange(len(copy) + 1)
-                edit = rng.choice("rid")
-                if edit == "i" or not copy or at == len(copy):
-                    copy.insert(at, rng.choice(words))
-                elif edit == "r":
-                    copy[at] = rng.choice(words)
-                else:
-                    del copy[at]
-            gap = rng.choice((" ", " ", "\n  "))
-            prompt = card if rng.random() < 0.7 else card + " " + rng.choice(words)
-            out.append([("instruction", rng.choice(asks)), ("input", prompt), ("output", gap.join(copy))])
-    out += rng.choices(out, k=10)
-    rng.shuffle(out)
-    return out
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
