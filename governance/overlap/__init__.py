@@ -1,0 +1,1 @@
+"""samples, sources -> overlaps; the source index that the audit uses too."""
