@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from governance.context import Checked, Measured, Options, Setup
@@ -20,13 +21,16 @@ from governance.engines.tables import read_samples
 from governance.errors import GateClosed, UsageError
 from governance.gate.baseline import mark_accepted
 from governance.ingest import Ingested, fill_record, write_records
+from governance.inherit import collect_origins, inherit_licences
 from governance.ledger import Ledger, count_words
+from governance.overlaps import find_overlaps
 from governance.pipeline import check_dataset, ingest, judge, measure_samples, prepare
 from governance.remedies import apply_remedies, findings_of, mask_records, replace_texts, scrubbed
 from governance.rules import SEVERITIES, load_rules
-from governance.samples import QUARANTINE, SAMPLES
+from governance.samples import OVERLAP_CLASSES, QUARANTINE, SAMPLES
 from governance.store import Workspace
 
+COPY_KINDS = ("exact", "lexemes", "near", "renamed")
 ROUNDS = 8  # scans; each repairs what the one before uncovered, and two are the rule
 
 
@@ -45,6 +49,9 @@ def clean_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[Che
     with workspace.work() as work:
         ingested = ingest(dataset, setup, options, workspace, work)
         table, ledger = _clean_table(ingested, setup, options, work)
+        ledger.origins = collect_origins(
+            table, ledger, ingested.digest, workspace.origins(ingested.digest), setup.sensitive.masked
+        )
         _save_dropped(workspace, ingested, ledger)
         _write(table, out, ingested)
     # The output is UTF-8 with its texts where they were, whatever the encoding of the input.
@@ -74,9 +81,40 @@ def _clean_table(ingested: Ingested, setup: Setup, options: Options, work: Path)
         raise GateClosed(
             f"remedies do not come to rest after {ROUNDS} rounds; look at the rules whose repair is flagged again"
         )
+    current = _drop_overlaps(ingested, current, setup, options, ledger, work)
     if _copies_to_drop(setup):
         current = _deduplicate(current, setup, options, ledger, _stage(ingested, current, work, "clean-copies"), work)
     return current, ledger
+
+
+def _drop_overlaps(
+    ingested: Ingested, current: pa.Table, setup: Setup, options: Options, ledger: Ledger, work: Path
+) -> pa.Table:
+    """
+    Drop the samples that a gate on overlap with the remedy *drop* counts.
+
+    More than one round may be needed: what is common in the dataset weighs less, and each drop changes what is common.
+    """
+    wanted = [
+        (name, OVERLAP_CLASSES[gate.metric])
+        for name, gate in setup.pipeline.gates.items()
+        if gate.remedy == "drop" and gate.metric in OVERLAP_CLASSES
+    ]
+    for k in range(ROUNDS if wanted and setup.compare else 0):
+        place = work / f"overlap-{k}"
+        place.mkdir()
+        table = find_overlaps(_stage(ingested, current, place, "samples").samples, setup, options, place).table
+        original = current["n"].to_pylist()  # only `_stage` renumbers
+        gone = set()
+        for name, classes in wanted:
+            counted = pc.and_(pc.is_in(table["class"], pa.array(classes)), pc.invert(table["allowed"]))
+            for n in table["n"].filter(counted).unique().to_pylist():
+                ledger.drop(original[n], name)
+                gone.add(n)
+        if not gone:
+            break
+        current = current.filter(pa.array([n not in gone for n in range(current.num_rows)], pa.bool_()))
+    return current
 
 
 def _stage(ingested: Ingested, table: pa.Table, work: Path, name: str) -> Ingested:
@@ -99,8 +137,6 @@ def _accepted(setup: Setup, options: Options) -> set[tuple[str, str]]:
 
 def _scan(staged: Ingested, setup: Setup, options: Options, work: Path, accepted: set[tuple[str, str]]) -> pa.Table:
     """Return the findings not accepted; copies are searched later, for scrubbing may make or unmake one."""
-    import pyarrow.compute as pc
-
     measured = measure_samples(staged, setup, options, work, duplicates=False)
     measured.connection.close()
     findings = mark_accepted(measured.tables.findings, accepted)
@@ -111,7 +147,9 @@ def _copies_to_drop(setup: Setup) -> set[str]:
     """The kinds of copies that a gate names the remedy for; most-repeated asks for the exact ones."""
     asked = {g.metric for g in setup.pipeline.gates.values() if g.remedy == "deduplicate"}
     kinds = {"exact"} if asked & {"exact-duplicates", "most-repeated"} else set()
-    return kinds | ({"lexemes", "near"} if "near-duplicates" in asked else set())
+    kinds |= {"lexemes", "near"} if "near-duplicates" in asked else set()
+    kinds |= {"renamed"} if "renamed-copies" in asked else set()
+    return kinds & set(setup.pipeline.dedup.remove)
 
 
 def _copy_gates(setup: Setup) -> dict[str, str]:
@@ -119,26 +157,33 @@ def _copy_gates(setup: Setup) -> dict[str, str]:
     asked = [(spec.metric, name) for name, spec in setup.pipeline.gates.items() if spec.remedy == "deduplicate"]
     exact = [name for metric in ("exact-duplicates", "most-repeated") for m, name in asked if m == metric]
     near = [name for m, name in asked if m == "near-duplicates"]
-    return {"exact": (exact + near + [""])[0], "near": (near + exact + [""])[0]}
+    renamed = [name for m, name in asked if m == "renamed-copies"]
+    return {
+        "exact": (exact + near + [""])[0], "near": (near + exact + [""])[0], "renamed": [*renamed, ""][0],
+    }  # fmt: skip
 
 
 def _deduplicate(
     current: pa.Table, setup: Setup, options: Options, ledger: Ledger, staged: Ingested, work: Path
 ) -> pa.Table:
-    import pyarrow.compute as pc
-
     from governance.pipeline import find_duplicates
 
-    found = find_duplicates(staged, setup, options, work)
-    found = found.filter(pc.is_in(found["kind"], pa.array(sorted(_copies_to_drop(setup)), pa.string())))
+    drop = _copies_to_drop(setup)
+    # A kind is decided together with those before it: a copy of a copy names the sample that stays.
+    last = max(COPY_KINDS.index(kind) for kind in drop)
+    found = find_duplicates(staged, setup, options, work, COPY_KINDS[: last + 1])
+    found = found.filter(pc.is_in(found["kind"], pa.array(sorted(drop), pa.string())))
     original = current["n"].to_pylist()  # only `_stage` renumbers
     gates = _copy_gates(setup)
     # As the gates count: of equal samples all but the first are exact copies, whatever they were compared with.
-    seen: set[str] = set(pc.unique(current["sample_id"].take(found["cluster"])).to_pylist())
-    for d in found.select(["n", "sample_id", "cluster", "similarity"]).to_pylist():
-        kind = "exact" if d["sample_id"] in seen else "near"
+    witnesses = found["cluster"].filter(pc.not_equal(found["kind"], "renamed"))
+    seen: set[str] = set(pc.unique(current["sample_id"].take(witnesses)).to_pylist())
+    for d in found.select(["n", "sample_id", "cluster", "similarity", "kind"]).to_pylist():
+        kind = "renamed" if d["kind"] == "renamed" else "exact" if d["sample_id"] in seen else "near"
         seen.add(d["sample_id"])
         ledger.drop(original[d["n"]], gates[kind], (original[d["cluster"]], d["similarity"]))
+        ledger.kinds[original[d["n"]]] = d["kind"]
+    current = inherit_licences(current, found, ledger, {**setup.pipeline.columns, **options.columns})
     gone = set(found["n"].to_pylist())
     keep = pa.array([n not in gone for n in range(current.num_rows)], pa.bool_())
     return current.filter(keep) if gone else current
@@ -217,8 +262,6 @@ def scrub_dataset(dataset: Path | str, out: Path, options: Options) -> tuple[int
     Returns:
         masked places, samples that changed.
     """
-    import pyarrow.compute as pc
-
     _check_output(dataset, out)
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)

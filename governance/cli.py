@@ -33,6 +33,16 @@ Processes = Annotated[int, typer.Option(help="Worker processes; 0 is one per cor
 Memory = Annotated[str, typer.Option("--memory-limit", help="For all processes together, such as 4GB.")]
 MaxRow = Annotated[str, typer.Option("--max-row-bytes", help="Larger records go to quarantine.")]
 Key = Annotated[Path | None, typer.Option("--fingerprint-key", help="File with the team's fingerprint key.")]
+Indexes = Annotated[
+    list[Path] | None, typer.Option("--index", help="Source index whose text must not be in it (repeatable).")
+]
+Benchmarks = Annotated[
+    list[Path] | None, typer.Option("--benchmark", help="File of benchmark items that must not be in it (repeatable).")
+]
+HeldOut = Annotated[
+    list[str] | None, typer.Option("--held-out", help="Dataset, or digest of one, that must not be in it (repeatable).")
+]
+IndexKey = Annotated[Path | None, typer.Option("--index-key", help="File with the key of an index without text.")]
 
 
 def known_format(value: str) -> str:
@@ -85,16 +95,18 @@ def column_map(columns: list[str] | None) -> dict[str, str]:
 
 def options(
     pipeline: str, workspace: Path, *, columns: list[str] | None = None, memory: str = "4GiB", max_row: str = "64MiB",
-    rules: list[Path] | None = None, **rest: Any,
+    rules: list[Path] | None = None, indexes: list[Path] | None = None, benchmarks: list[Path] | None = None,
+    held_out: list[str] | None = None, **rest: Any,
 ) -> Any:  # fmt: skip
     """Return `context.Options` from the arguments of a command."""
     from governance.cli_output import ConsoleProgress
-    from governance.context import Options
+    from governance.context import Compare, Options
 
+    compare = Compare(tuple(indexes or ()), tuple(benchmarks or ()), tuple(Path(h) for h in held_out or ()))
     progress = rest.pop("progress", None) or ConsoleProgress()
     return Options(
         pipeline=pipeline, workspace=workspace, columns=column_map(columns), memory_limit=size(memory),
-        max_row_bytes=size(max_row), rules=tuple(rules or ()), progress=progress, **rest,
+        max_row_bytes=size(max_row), rules=tuple(rules or ()), progress=progress, compare=compare, **rest,
     )  # fmt: skip
 
 
@@ -113,21 +125,29 @@ def check(
     processes: Processes = 0,
     memory_limit: Memory = "4GiB",
     max_row_bytes: MaxRow = "64MiB",
+    index: Indexes = None,
+    benchmark: Benchmarks = None,
+    held_out: HeldOut = None,
+    index_key: IndexKey = None,
     fingerprint_key: Key = None,
     signing_key: Annotated[Path | None, typer.Option(help="Ed25519 private key in PEM.")] = None,
     record: Annotated[bool, typer.Option(help="Let Great Expectations record the gates (adds some seconds).")] = True,
     format_: Format = "table",
 ) -> None:
     """Measure a dataset, judge its gates, write a signed run and a report."""
-    from governance.cli_output import print_checked
-    from governance.pipeline import check_dataset
+    from governance.aside import Helpers
 
-    settings = options(
-        pipeline, workspace, columns=column, memory=memory_limit, max_row=max_row_bytes, rules=rules,
-        policy=policy_file, baseline=baseline, encoding=encoding, processes=processes, fingerprint_key=fingerprint_key,
-        signing_key=signing_key, record=record,
-    )  # fmt: skip
-    checked = check_dataset(dataset, settings)
+    with Helpers(dataset, record=record, processes=processes) as helpers:  # they import while this process does
+        from governance.cli_output import print_checked
+        from governance.pipeline import check_dataset
+
+        settings = options(
+            pipeline, workspace, columns=column, memory=memory_limit, max_row=max_row_bytes, rules=rules,
+            policy=policy_file, baseline=baseline, encoding=encoding, processes=processes,
+            fingerprint_key=fingerprint_key, signing_key=signing_key, record=record, indexes=index,
+            benchmarks=benchmark, held_out=held_out, index_key=index_key,
+        )  # fmt: skip
+        checked = check_dataset(dataset, settings, helpers=helpers)
     print_checked(checked, format_, settings.progress)
     raise typer.Exit(0 if checked.passed else 1)
 
@@ -218,6 +238,10 @@ def clean(
     rules: Folders = None,
     processes: Processes = 0,
     memory_limit: Memory = "4GiB",
+    index: Indexes = None,
+    benchmark: Benchmarks = None,
+    held_out: HeldOut = None,
+    index_key: IndexKey = None,
     fingerprint_key: Key = None,
     record: Annotated[bool, typer.Option(help="Let Great Expectations record the gates.")] = True,
     format_: Format = "table",
@@ -228,7 +252,8 @@ def clean(
 
     settings = options(
         pipeline, workspace, columns=column, rules=rules, policy=policy_file, baseline=baseline, encoding=encoding,
-        processes=processes, memory=memory_limit, fingerprint_key=fingerprint_key, record=record,
+        processes=processes, memory=memory_limit, fingerprint_key=fingerprint_key, record=record, indexes=index,
+        benchmarks=benchmark, held_out=held_out, index_key=index_key,
     )  # fmt: skip
     if plan:
         print_plan(plan_clean(dataset, settings), format_)
@@ -281,8 +306,9 @@ def accept(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; every expected failure is one line on stderr."""
-    import governance.cli_copies  # these two register the other commands
-    import governance.cli_look  # noqa: F401
+    import governance.cli_copies  # these register the other commands
+    import governance.cli_look
+    import governance.cli_train  # noqa: F401
 
     try:
         app(args=arguments, standalone_mode=True)
@@ -313,6 +339,7 @@ def run() -> None:
     background import may still run; both are noise after the last line of a command.
     """
     quick.hide()
+    quick.postpone()
     code: Any = 0
     try:
         main()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from governance.context import Checked
+    from governance.gate.copies import Search
+    from governance.index_build import Indexed
+    from governance.overlaps import Overlaps
     from governance.rules import Rule
 
 COLOURS = {"PASSED": "green", "WARNED": "yellow", "WAIVED": "cyan", "FAILED": "red", "ERROR": "red", "NOT_RUN": "red", "CLOSED": "red"}  # fmt: skip  # noqa: E501
@@ -87,6 +90,36 @@ def out() -> Any:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; 120 where stdout is none."""
+    return int(out().width) if sys.stdout.isatty() else 120
+
+
+def terminal_paint() -> Callable[[str, str], str] | None:
+    """How a terminal paints what differs between two samples; None where stdout has no colours."""
+    console = out()
+    if console.color_system is None or console.no_color:
+        return None
+    from rich.style import Style
+
+    styles = {"head": "bold", "soft": "dim", "old": "black on bright_red", "new": "black on bright_green"}
+    parsed = {name: Style.parse(style) for name, style in styles.items()}
+    return lambda text, style: parsed[style].render(text)
+
+
+def parse_numbers(option: str, text: str) -> list[int]:
+    """
+    Return the whole numbers of ``3,17``. Raises UsageError.
+
+    >>> parse_numbers("--members", "3, 17")
+    [3, 17]
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 16 for part in parts):
+        raise UsageError(f"{option} {text[:40]!r}: expected numbers of samples such as 3,17")
+    return [int(part) for part in parts]
 
 
 def make_table(columns: Sequence[str], title: str = "") -> Any:
@@ -183,19 +216,27 @@ def _findings(findings: pa.Table, messages: Mapping[str, str]) -> Iterator[dict[
 
 
 def print_duplicates(duplicates: pa.Table, format_: str) -> None:
-    """Print every removed sample with its witness."""
+    """Print every copy with its witness; copies of samples of a registered dataset name its digest."""
     keys = ("file", "row", "sample_id", "cluster", "kept_row", "kept_sample_id", "similarity", "kind")
     if check_format(format_) == "table":
-        counted = duplicates.group_by(["kind"]).aggregate([("n", "count"), ("cluster", "count_distinct")])
+        counted = duplicates.group_by(["dataset", "kind", "removed"]).aggregate(
+            [("n", "count_distinct"), ("kept_sample_id", "count_distinct")]
+        )
         rows = [
-            {"kind": r["kind"], "copies": r["n_count"], "clusters": r["cluster_count_distinct"]}
-            for r in sorted(counted.to_pylist(), key=lambda r: r["kind"])
+            {
+                "of": "this dataset" if r["dataset"] is None else f"dataset {r['dataset'][:12]}",
+                "kind": r["kind"],
+                "copies": r["n_count_distinct"],
+                "clusters": r["kept_sample_id_count_distinct"],
+                "removed": "yes" if r["removed"] else "no",
+            }
+            for r in sorted(counted.to_pylist(), key=lambda r: (r["dataset"] or "", r["kind"]))
         ]
         print_rows(rows, format_)
         places = [
             {
                 "copy": f"{d['file']}#{d['row']}",
-                "kept": f"{d['kept_file']}#{d['kept_row']}",
+                "kept": (f"{d['dataset'][:12]}: " if d["dataset"] else "") + f"{d['kept_file']}#{d['kept_row']}",
                 "similarity": d["similarity"],
                 "kind": d["kind"],
             }
@@ -204,7 +245,112 @@ def print_duplicates(duplicates: pa.Table, format_: str) -> None:
         if places:
             print_rows(places, format_)
         return
-    print_rows(({k: d[k] for k in (*keys[:4], "kept_file", *keys[4:])} for d in duplicates.to_pylist()), format_)
+    keys = (*keys[:4], "kept_file", *keys[4:], "removed", "dataset")
+    print_rows(({k: d[k] for k in keys} for d in duplicates.to_pylist()), format_)
+
+
+def search_line(search: Search) -> str:
+    """Say in one line how near-duplicates were searched, and how many of them that finds."""
+    counted = f"{search.compared:,} pairs compared exactly, {search.pairs:,} reach {search.threshold}"
+    if search.method == "exact":
+        return f"exact: {counted}; recall 1 by construction"
+    cut = f"{search.permutations} permutations in {search.bands} bands of {search.rows}"
+    measured = "not measured, no pair among them"
+    if search.measured_recall is not None:
+        measured = f"measured {search.measured_recall:.4f} of {search.measured_pairs:,} pairs"
+    return (
+        f"{search.method}: {cut}; {counted}; recall at least {search.expected_recall:.4f} expected, {measured}"
+        f" (of {search.measured_on:,} samples)"
+    )
+
+
+def print_split(account: Mapping[str, Any], folder: Path, format_: str) -> None:
+    """Print the parts of a split: size, what they share with each other, and what a random split would have had."""
+    rows = []
+    for name, part in account["parts"].items():
+        shared = [o for o in account["overlap"] if o["part"] == name]
+        random = account["random"]["parts"].get(name, {})
+        rows.append(
+            {
+                "part": name, "file": part["file"], "samples": part["samples"], "wanted": part["wanted"],
+                "groups": part["groups"], "exact": sum(o["exact"] for o in shared),
+                "near": sum(o["near"] for o in shared), "random_exact": random.get("exact"),
+                "random_copies": random.get("copies"),
+            }
+        )  # fmt: skip
+    if check_format(format_) != "table":
+        print_rows(rows, format_)
+        return
+    table = make_table(["part", "samples", "wanted", "groups", "shared with another part", "random split: in train"])
+    for row in rows:
+        shared_now = f"{row['exact']:,} exact, {row['near']:,} near"
+        by_chance = row["random_exact"]
+        chance = "" if by_chance is None else f"{by_chance:.1%} exact, {row['random_copies']:.1%} exact or near"
+        sizes = (f"{row[key]:,}" for key in ("samples", "wanted", "groups"))
+        table.add_row(row["part"], *sizes, shared_now, chance)
+    console = out()
+    console.print(table)
+    for line in split_remarks(account):
+        console.print(f"  {line}", markup=False)
+    console.print(f"{folder}: written; {folder / 'split.json'} has settings, digests and counts", markup=False)
+
+
+def split_remarks(account: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a reader of the split has to know: records left out, and parts that whole groups do not fill."""
+    data, groups, seeds = account["dataset"], account["groups"], account["random"]["seeds"]
+    ties = ", ".join(f"{size:,} by {tie}" for tie, size in groups["largest"].items())
+    yield f"{data['samples']:,} samples in {groups['count']:,} groups; the largest: {ties}"
+    least = "" if account["random"]["complete"] else "; with its near copies at least that, for not all were counted"
+    yield f"a random split of the same sizes: mean of {seeds} seeds{least}"
+    if data["quarantined"]:
+        bad = f"{data['quarantined']:,} records cannot be read and are in no part"
+        yield f"{bad}; `governance quarantine list` names them"
+    largest = list(groups["largest"].values())[-1]
+    for name, part in account["parts"].items():
+        off = part["samples"] - part["wanted"]
+        if abs(off) > max(1, data["samples"] // 100):
+            yield (
+                f"{name} is {abs(off):,} samples {'over' if off > 0 else 'short'}: a group is not divided, and the "
+                f"largest has {largest:,}"
+            )
+
+
+def print_overlaps(overlaps: Overlaps, format_: str) -> None:
+    """Print what samples share with sources: as a table counts per source and the longest places, else every row."""
+    table = overlaps.table
+    if check_format(format_) != "table":
+        print_rows(table.drop_columns(["n"]).to_pylist(), format_)
+        return
+    keys = ["class", "index", "source", "source_licence", "allowed"]
+    counted = table.group_by(keys).aggregate([("n", "count_distinct"), ("lexemes", "max")])
+    rows = [
+        {
+            "class": r["class"], "source": r["source"], "licence": r["source_licence"], "index": r["index"],
+            "samples": r["n_count_distinct"], "longest": r["lexemes_max"], "allowed": "yes" if r["allowed"] else "",
+        }
+        for r in sorted(counted.to_pylist(), key=lambda r: (-r["n_count_distinct"], -r["lexemes_max"], r["source"] or ""))
+    ]  # fmt: skip
+    print_rows(rows, format_, title="sources")
+    longest = table.sort_by([("lexemes", "descending"), ("score", "descending"), ("n", "ascending")]).slice(0, LISTED)
+    places = [
+        {
+            "sample": f"{o['file']}#{o['row']}", "field": o["field"], "lines": _lines(o["line"], o["end_line"]),
+            "class": o["class"], "source": o["source"], "source lines": _lines(o["source_line"], o["source_end_line"]),
+            "licence": o["source_licence"], "lexemes": o["lexemes"], "score": o["score"], "df": o["df"],
+        }
+        for o in longest.to_pylist()
+    ]  # fmt: skip
+    if places:
+        print_rows(places, format_, title=f"places ({table.num_rows:,})")
+    if overlaps.undecidable:
+        out().print(
+            f"{len(overlaps.undecidable):,} of {overlaps.items:,} benchmark items are too short or too common to "
+            "tell anything, and were not looked for"
+        )
+
+
+def _lines(first: int | None, last: int | None) -> str:
+    return "" if not first else str(first) if first == last else f"{first}-{last}"
 
 
 def print_collected(stats: Mapping[str, Any], path: Path) -> None:
@@ -275,3 +421,48 @@ def print_rule(rule: Rule) -> None:
             console.print(f"  - {shown}", markup=False, soft_wrap=True)
     for reference in rule.references:
         console.print(reference, markup=False, soft_wrap=True)
+
+
+def print_indexed(account: Indexed, format_: str) -> None:
+    """Print what one call added to a source index, what it left out, and the index as a whole."""
+    check_format(format_)
+    if format_ != "table":
+        print_rows([account.row()], format_)
+        return
+    of, rate = account.index, account.row()["megabytes_per_second"]
+    lexemes = ", ".join(f"{n:,} {view}" for view, n in account.lexemes.items())
+    print(f"{of['path']}: {account.sources:,} sources added, {account.bytes / 1e6:,.1f} MB, lexemes: {lexemes}")
+    print(f"{account.seconds:.1f} s, {rate:.1f} MB/s")
+    for reason, count in sorted(account.skipped.items()):
+        if count:
+            print(
+                f"  left out, {reason}: {count:,}{' (' + ', '.join(account.large) + ')' if reason == 'too-large' else ''}"
+            )
+    kind = "keyed, without text" if of["keyed"] else "with text"
+    print(
+        f"the index: {of['sources']:,} sources in {of['segments']} segments, {kind}, {of['fingerprints']:,} "
+        f"fingerprints, {of['bytes_per_lexeme_and_view']:.2f} bytes per lexeme and view beyond the text"
+    )
+
+
+def print_shared_runs(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
+    """Print the runs that a text shares with sources: lines on both sides, length, source, licence."""
+    if check_format(format_) != "table":
+        print_rows(rows, format_)
+        return
+    shown = []
+    for r in rows:
+        where = "/".join(p for p in (r["repository"] or r["name"], r["path"] or r["file"]) if p) or f"#{r['source']}"
+        row = "" if r["row"] is None else f"#{r['row']}"
+        lines = "" if r["source_line"] is None else f":{r['source_line']}-{r['source_end_line']}"
+        shown.append(
+            {
+                "lines": f"{r['line']}-{r['end_line']}",
+                "lexemes": f"{r['lexemes']}{'' if r['exact'] else ' or more'}",
+                "view": r["view"],
+                "source": f"{where}{row}{lines}",
+                "licence": r["licence"],
+                "in sources": f"{r['df']}{' or more' if r['more'] else ''}",
+            }
+        )
+    print_rows(shown, format_)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from governance.errors import UsageError
+from governance.memory import Shares, share_memory
 from governance.rules import Rule, rules_digest, select
 from governance.settings import Pipeline, Policy
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from governance.engines.tables import Tables
+    from governance.gate.copies import Search
     from governance.gate.judge import Verdict
     from governance.ingest import Ingested
     from governance.scan.sensitive import SensitiveText
@@ -57,13 +59,25 @@ class Progress:
             self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
 
 
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """What a dataset is compared with: files that exist, in the order they were named."""
+
+    indexes: tuple[Path, ...] = ()
+    benchmarks: tuple[Path, ...] = ()
+    held_out: tuple[Path, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.indexes or self.benchmarks or self.held_out)
+
+
 @dataclass(frozen=True)
 class Options:
     """
     How a command runs; nothing here decides what a sample is, ``pipeline`` and the rules do.
 
     Attributes:
-        memory_limit: bytes for all processes together; DuckDB gets half of it.
+        memory_limit: bytes for all processes together; `shares` says who gets how much.
         record: let Great Expectations record the gates (about two seconds).
         now: the time that is written; SOURCE_DATE_EPOCH sets it.
     """
@@ -80,6 +94,8 @@ class Options:
     max_row_bytes: int = 64 << 20
     record: bool = True
     formats: tuple[str, ...] = FORMATS
+    compare: Compare = Compare()  # beside what the pipeline names
+    index_key: Path | None = None  # of keyed indexes
     fingerprint_key: Path | None = None
     signing_key: Path | None = None
     now: dt.datetime = field(default_factory=current_time)
@@ -90,15 +106,21 @@ class Options:
         """Number of processes; all cores unless it is given."""
         return self.processes or len(os.sched_getaffinity(0))
 
+    @property
+    def shares(self) -> Shares:
+        """What each part may take of `memory_limit`. Raises UsageError where that is too little for any."""
+        return share_memory(self.memory_limit, self.workers, record=self.record)
+
 
 @dataclass(frozen=True)
 class Setup:
-    """What a verdict is judged under: pipeline, policy, rules, keys."""
+    """What a verdict is judged under: pipeline, policy, rules, keys, and what the dataset is compared with."""
 
     pipeline: Pipeline
     policy: Policy | None
     rules: tuple[Rule, ...]
     key: bytes
+    compare: Compare = Compare()
 
     @property
     def digest(self) -> str:
@@ -137,6 +159,10 @@ class Measured:
     planted: int
     missed: list[str]
     baseline: BaselineUse | None = None
+    search: Search | None = None  # how near-duplicates were searched
+    compared: tuple[str, ...] = ()  # the overlap metrics that something was compared for
+    items: int = 0  # benchmark items that were looked for
+    undecidable: tuple[str, ...] = ()  # names of those that are too common to judge by
     expectations: list[Any] = field(default_factory=list)  # judge.ExpectationResult, passed ones too
 
 

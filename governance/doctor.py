@@ -117,7 +117,7 @@ def _patterns() -> str:
 
 def _kernels() -> str:
     """Run one compiled kernel of this package."""
-    from governance.dedup.lexer import character_classes
+    from governance.languages.lexer import character_classes
 
     if character_classes()[ord("a")] != 1:
         raise RuntimeError

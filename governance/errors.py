@@ -6,6 +6,8 @@
     |-- RuleError              2   a wrong rule file
     |-- PipelineError          2   a wrong pipeline or policy file
     |-- WorkspaceError         2   the workspace cannot be read or written
+    |-- RegistryError          2   a registry of datasets that is damaged, of another version, or in use
+    |-- SourceIndexError       2   a source index that is damaged, of another version, or in use
     |-- SignatureError         1   a signature, digest or expiry that does not hold
     `-- GateClosed             1   data that did not pass
 
@@ -40,6 +42,14 @@ class PipelineError(GovernanceError):
 
 class WorkspaceError(GovernanceError):
     """A workspace that cannot be read or written."""
+
+
+class RegistryError(GovernanceError):
+    """A registry of datasets that is missing, damaged, of another version, or locked."""
+
+
+class SourceIndexError(GovernanceError):
+    """A source index that is damaged, of another version, locked, or looked up without its key."""
 
 
 class SignatureError(GovernanceError):

@@ -18,13 +18,16 @@ import governance
 from governance.context import Checked, Measured, Options, Setup
 from governance.files import canonical, sha256_file, write_json
 from governance.gate import metrics
+from governance.gate.copies import copy_facts
 from governance.gate.judge import GateResult, Verdict
 from governance.gate.measure import worst_places
+from governance.gate.overlap_facts import overlap_facts
 from governance.gate.recorder import Recorder
 from governance.report.stored import run_spans
 from governance.store import Workspace
 
 SCHEMA = "governance/evidence/1"
+COMPARED = ("protected-overlap", "benchmark-overlap", "held-out-overlap")  # metrics whose places `overlap` lists
 TOOLS = (
     "duckdb", "pyarrow", "hyperscan", "google-re2", "numba", "numpy", "great_expectations", "presidio_anonymizer",
     "tree-sitter",
@@ -55,13 +58,21 @@ def write_run(
     wanted = f"{options.now:%Y%m%dT%H%M%SZ}-{digest[:8]}-{setup.pipeline.digest()[:4]}"
     with workspace.new_run(wanted) as (run, folder):
         if recorder is not None:
-            verdict = _record(recorder, verdict, folder, run, options.now)
-        evidence = build_evidence(run, name, measured, setup, options, verdict, ledger)
-        (folder / "evidence.json").write_text(evidence_json(evidence), "utf-8")
+            recorder.start(verdict.results, folder / "gx", run, options.now)
         write_tables(measured, folder, ledger)
         tables = RunTables.read(folder)
-        spans = run_spans(workspace, evidence, tables, sensitive=setup.sensitive)
-        write_documents(folder, evidence, tables, spans, options.formats)
+
+        def write(judged: Verdict) -> dict[str, Any]:
+            evidence = build_evidence(run, name, measured, setup, options, judged, ledger)
+            (folder / "evidence.json").write_text(evidence_json(evidence), "utf-8")
+            spans = run_spans(workspace, evidence, tables, sensitive=setup.sensitive)
+            write_documents(folder, evidence, tables, spans, options.formats)
+            return evidence
+
+        evidence = write(verdict)  # while the gates are recorded
+        if recorder is not None and (lines := recorder.disagreements()):
+            verdict = _closed(verdict, lines)
+            evidence = write(verdict)
         write_json(folder / "manifest.json", _manifest(run, folder, setup, options, digest))
         statement = make_statement(
             verdict, dataset=evidence["dataset"]["name"], digest=digest,
@@ -94,12 +105,9 @@ def expiry(measured: Measured, setup: Setup, options: Options) -> dt.datetime:
     return end
 
 
-def _record(recorder: Recorder, verdict: Verdict, folder: Path, run: str, moment: dt.datetime) -> Verdict:
-    """Let Great Expectations record the gates; where it does not agree, the verdict is CLOSED."""
-    lines = recorder.record(verdict.results, folder / "gx", run, moment)
+def _closed(verdict: Verdict, lines: list[str]) -> Verdict:
+    """Where Great Expectations does not agree, one line per gate, the verdict is CLOSED."""
     disagreements = [f"the recorder disagrees: {d}" for d in lines]
-    if not disagreements:
-        return verdict
     return dataclasses.replace(verdict, status="CLOSED", reasons=(*verdict.reasons, *disagreements))
 
 
@@ -164,7 +172,14 @@ def build_evidence(
             "found": measured.planted - len(measured.missed),
             "missed": measured.missed,
         },
-        "duplicates": metrics.duplicate_facts(con, pipeline.dedup.threshold),
+        "duplicates": {
+            **metrics.duplicate_facts(con, pipeline.dedup.threshold),
+            **copy_facts(con, measured.tables.samples, measured.search, setup.sensitive.masked),
+            "stricter_licences": count_stricter(measured.tables),
+        },
+        "overlaps": overlap_facts(
+            con, measured.compared, pipeline.overlap, measured.items, measured.undecidable, setup.sensitive.masked
+        ),
         "distributions": metrics.distributions(con),
         "ledger": ledger.summary() if ledger else None,
     }  # fmt: skip
@@ -213,15 +228,29 @@ def next_action(result: GateResult, options: Options, dataset: str, run: str) ->
         settings += ["--column", f"{column}={role}"]
     for folder in options.rules:
         settings += ["--rules", str(folder)]
+    compare = options.compare
+    named = (("--index", compare.indexes), ("--benchmark", compare.benchmarks), ("--held-out", compare.held_out))
+    settings += [part for option, paths in named for path in paths for part in (option, str(path))]
     if result.spec.remedy != "none":
         path = Path(dataset)
         suffix = "".join(path.suffixes) if path.is_file() else ".jsonl"
         return shlex.join(["governance", "clean", *settings, "--out", f"{path.name.split('.')[0]}.clean{suffix}"])
     if result.spec.metric == "unknown-licence":
         return shlex.join(["governance", "check", *settings]) + " --column COLUMN=licence"
+    if result.spec.metric in COMPARED:
+        return shlex.join(["governance", "overlap", *settings])
     if result.spec.rules:
         return shlex.join(["governance", "show", run, "--rule", result.spec.rules[0]])
     return f"governance report {run}"
+
+
+def count_stricter(tables: Any) -> int:
+    """Count the clusters in which a copy has a stricter licence than the kept sample."""
+    from governance.dedup.licences import stricter_clusters
+
+    if not tables.duplicates.num_rows:
+        return 0
+    return len(stricter_clusters(tables.duplicates, tables.samples["licence"].to_pylist()))
 
 
 def write_tables(measured: Measured, folder: Path, ledger: Any) -> None:
@@ -232,10 +261,14 @@ def write_tables(measured: Measured, folder: Path, ledger: Any) -> None:
         "stories": tables.stories,
         "routes": tables.routes,
         "duplicates": tables.duplicates,
+        "copies": tables.copies,
+        "overlaps": tables.overlaps,
         "quarantine": tables.quarantine.drop_columns(["raw"]),
     }
     if ledger is not None:
         named["ledger"] = ledger.table()
+    if tables.origins is not None and tables.origins.num_rows:
+        named["origins"] = tables.origins
     for name, table in named.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
 

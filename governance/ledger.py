@@ -46,6 +46,8 @@ class Ledger:
     changed: dict[int, str] = field(default_factory=dict)  # ordinal -> new sample id
     words_after: dict[int, int] = field(default_factory=dict)  # only where they changed
     rounds: int = 0
+    kinds: dict[int, str] = field(default_factory=dict)  # ordinal -> kind of a removed copy
+    origins: pa.Table | None = None  # where the removed copies came from (ORIGINS), by the ordinals after cleaning
 
     def change(self, n: int, reason: str, new_id: str, words: int) -> None:
         """Note that sample *n* has new text."""
@@ -164,13 +166,15 @@ def _count_batch(batch: pa.RecordBatch) -> NDArray[np.int64]:
     if len(texts):
         offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
         data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+        filled = offsets[:-1] < offsets[1:]
+        first = (offsets[:-1] - offsets[0])[filled]
         space = data <= 32
         start = ~space
         start[1:] &= space[:-1]
-        first = (offsets[:-1] - offsets[0])[offsets[:-1] < offsets[1:]]
         start[first] = ~space[first]
-        total = np.concatenate([[0], np.cumsum(start | ((data >= 0xE4) & (data <= 0xE9)))])
-        per_text = total[offsets[1:] - offsets[0]] - total[offsets[:-1] - offsets[0]]
+        start |= (data - np.uint8(0xE4)) <= 5  # the first bytes of Chinese characters, E4 to E9; below, it wraps around
+        if first.size:
+            per_text[filled] = np.add.reduceat(start.view(np.uint8), first, dtype=np.int64)
     ends = np.concatenate([[0], np.cumsum(per_text)])
     bounds = np.asarray(lists.offsets) - np.asarray(lists.offsets)[0]
     result: NDArray[np.int64] = ends[bounds[1:]] - ends[bounds[:-1]]

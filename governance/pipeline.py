@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
+from governance.aside import Helpers
 from governance.context import BaselineUse, Checked, Measured, Options, Progress, Setup, today
-from governance.engines.tables import Tables, open_database, read_samples
+from governance.engines.tables import Tables, open_database, read_samples, refused_memory
 from governance.errors import PipelineError
 from governance.files import sha256_file
-from governance.ingest import Ingested, files_unchanged, ingest_files, ingest_stored
+from governance.ingest import Ingested, files_unchanged, ingest_files, ingest_stored, stored_bad
+from governance.memory import return_memory
+from governance.overlaps import NOTHING, find_overlaps, resolve_sources
 from governance.rules import Rule, load_rules, select
 from governance.settings import Pipeline, load_pipeline, load_policy, pipeline_path
 from governance.store import Workspace
@@ -23,7 +26,11 @@ from governance.store import Workspace
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from governance.aside import Aside
+    from governance.dedup.cluster import Duplicates
+    from governance.dedup.registry import Registry
     from governance.gate.baseline import Entry
+    from governance.gate.copies import Search
     from governance.gate.judge import GateResult, Verdict
 
 
@@ -33,6 +40,7 @@ def prepare(options: Options, workspace: Workspace) -> Setup:
 
     pipeline = load_pipeline(options.pipeline)
     base = pipeline_path(options.pipeline).parent
+    pipeline, compare = resolve_sources(pipeline, base, options)
     folders = [base / f for f in pipeline.rule_folders] + list(options.rules)
     packs = None if pipeline.packs == ["*"] else pipeline.packs
     own = {r.pack for f in folders for r in load_rules(None, [f], builtin=False)}
@@ -42,12 +50,10 @@ def prepare(options: Options, workspace: Workspace) -> Setup:
     rules = tuple(_with_params(r, pipeline) for r in rules if r.rule_id not in disabled)
     check_gates(pipeline, rules)
     policy = load_policy(options.policy) if options.policy else None
-    return Setup(pipeline, policy, rules, load_fingerprint_key(workspace.root, options.fingerprint_key))
+    return Setup(pipeline, policy, rules, load_fingerprint_key(workspace.root, options.fingerprint_key), compare)
 
 
 def _with_params(rule: Rule, pipeline: Pipeline) -> Rule:
-    import dataclasses
-
     own = pipeline.params.get(rule.rule_id)
     return dataclasses.replace(rule, params={**rule.params, **own}) if own else rule
 
@@ -75,36 +81,61 @@ def measure_samples(
     *,
     ledger: pa.Table | None = None,
     duplicates: bool = True,
+    searcher: Aside | None = None,
 ) -> Measured:
-    """Scan, find duplicates and run SQL rules over ingested samples; nothing is judged yet."""
+    """
+    Scan, find duplicates and run SQL rules over ingested samples; nothing is judged yet.
+
+    Duplicates are searched beside the scan by *searcher* where there is one.
+    """
     from governance.scan.pool import scan_samples
     from governance.scan.prove import missed_probes, probe_batch
     from governance.scan.sql_rules import prove_sql_rules, run_sql_rules
 
     progress = options.progress or Progress()
     probes = probe_batch(setup.rules)
+    if duplicates and searcher is not None:
+        sent = dataclasses.replace(options, progress=None)
+        searcher.start("search_and_probe", ingested, dataclasses.replace(setup, rules=()), sent, work)
     with progress.stage("scan", ingested.count) as done:
         scanned = scan_samples(
-            ingested.samples, setup.rules, setup.key, processes=options.workers, probes=probes,
+            ingested.samples, setup.rules, setup.key, processes=options.shares.scanners, probes=probes,
             cache=options.workspace / "cache", progress=done,
         )  # fmt: skip
     missed = [rule for rule, _ in missed_probes(probes, scanned.probes)]
     tables = Tables(read_samples(ingested.samples), quarantine=ingested.quarantine, ledger=ledger)
     tables.findings, tables.stories, tables.routes = scanned.findings, scanned.stories, scanned.routes
-    planted = probes.num_rows
+    planted, search = probes.num_rows, None
     if duplicates:
-        tables.duplicates = find_duplicates(ingested, setup, options, work)
+        if searcher is None:
+            searched = search_and_probe(ingested, setup, options, work)
+        else:
+            with progress.stage("dedup"):
+                searched = searcher.result()
+        tables.duplicates, tables.copies, search = searched.duplicates, searched.copies, searched.search
         planted += 1
-        if not _duplicate_probe(setup, work):
+        if not searched.probe_found:
             missed.append("near-duplicates")
+    overlaps = find_overlaps(ingested.samples, setup, options, work) if duplicates else NOTHING
+    tables.overlaps = overlaps.table
+    planted += len(overlaps.compared)
+    missed += overlaps.missed
+    parts = compare_parts(ingested, setup, options, work) if duplicates else None
+    if parts is not None:
+        tables.overlaps = pa.concat_tables([tables.overlaps, parts])
     spill = work / "spill"
     spill.mkdir(exist_ok=True)
-    con = tables.connect(memory_limit=options.memory_limit // 2, threads=options.workers, spill=spill)
+    shares = options.shares
+    return_memory()
+    con = tables.connect(memory_limit=shares.database, threads=shares.threads, spill=spill)
     with progress.stage("sql"):
         missed += [rule for rule, _, _ in prove_sql_rules(setup.rules, _connect_probe, ["flags"])]
         planted += sum(len(r.flags) for r in setup.rules if r.kind == "sql")
         tables.findings = merge_findings(tables.findings, run_sql_rules(con, setup.rules, setup.key))
-    return Measured(ingested, tables, con, planted, sorted(set(missed)))
+    measured = Measured(ingested, tables, con, planted, sorted(set(missed)), search=search)
+    measured.compared, measured.undecidable, measured.items = overlaps.compared, overlaps.undecidable, overlaps.items
+    measured.compared += ("split-overlap",) if parts is not None else ()
+    return measured
 
 
 def merge_findings(scanned: pa.Table, sql: pa.Table) -> pa.Table:
@@ -115,21 +146,115 @@ def merge_findings(scanned: pa.Table, sql: pa.Table) -> pa.Table:
     return pa.concat_tables([scanned, sql]).sort_by(order)
 
 
-def find_duplicates(ingested: Ingested, setup: Setup, options: Options, work: Path) -> pa.Table:
-    """Return the DUPLICATES of the samples under the pipeline's threshold."""
+def find_duplicates(
+    ingested: Ingested,
+    setup: Setup,
+    options: Options,
+    work: Path,
+    kinds: Collection[str] = ("exact", "lexemes", "near", "renamed"),
+) -> pa.Table:
+    """Return the DUPLICATES of the samples under the pipeline's threshold, and its COPIES; only of *kinds*."""
+    found = search_duplicates(ingested, setup, options, work, kinds)
+    return pa.concat_tables([found.table, found.copies]) if found.copies.num_rows else found.table
+
+
+class Searched(NamedTuple):
+    """What a search for duplicates hands on; no value of `dedup`, whose import is what a helper takes over."""
+
+    duplicates: pa.Table
+    copies: pa.Table
+    search: Search
+    probe_found: bool
+
+
+def search_and_probe(ingested: Ingested, setup: Setup, options: Options, work: Path) -> Searched:
+    """Search the duplicates, and see whether the same search finds what is planted for it."""
+    found = search_duplicates(ingested, setup, options, work)
+    return Searched(found.table, found.copies, describe_search(found, setup), _duplicate_probe(setup, work))
+
+
+def compare_parts(ingested: Ingested, setup: Setup, options: Options, work: Path) -> pa.Table | None:
+    """Return the held-out samples with a copy in a training file; None where no gate asks, or there are no parts."""
+    if not any(gate.metric == "split-overlap" for gate in setup.pipeline.gates.values()):
+        return None
+    if ingested.dataset is not None and len(ingested.files) < 2:  # one file is one part; spares importing the kernels
+        return None
+    from governance.dedup.parts import held_out_in_train
+
+    spill = work / "spill"
+    spill.mkdir(exist_ok=True)
+    with (options.progress or Progress()).stage("split"):
+        con = open_database(memory_limit=options.shares.search, threads=options.shares.threads, spill=spill)
+        found = held_out_in_train(
+            ingested.samples, con, threshold=setup.pipeline.dedup.threshold, threads=options.shares.threads, work=spill
+        )
+        con.close()
+    return found
+
+
+def search_duplicates(
+    ingested: Ingested,
+    setup: Setup,
+    options: Options,
+    work: Path,
+    kinds: Collection[str] = ("exact", "lexemes", "near", "renamed"),
+) -> Duplicates:
+    """Search the duplicates of the samples as the pipeline says."""
     from governance.dedup.cluster import cluster_duplicates
 
     spill = work / "spill"
     spill.mkdir(exist_ok=True)
-    limit = options.memory_limit // 2
+    shares = options.shares
     with (options.progress or Progress()).stage("dedup", ingested.count) as done:
-        con = open_database(memory_limit=limit, threads=options.workers, spill=spill)
+        con = open_database(memory_limit=shares.search, threads=shares.threads, spill=spill)
         found = cluster_duplicates(
-            ingested.samples, con, threshold=setup.pipeline.dedup.threshold, threads=options.workers, work=spill,
-            memory_limit=limit, progress=done,
+            ingested.samples, con, threshold=setup.pipeline.dedup.threshold, threads=shares.threads, work=spill,
+            memory_limit=shares.search, kinds=kinds, renamed="renamed" in kinds, progress=done,
+            method=setup.pipeline.dedup.method, permutations=setup.pipeline.dedup.permutations,
         )  # fmt: skip
         con.close()
-    return found.table
+    return found
+
+
+def search_registered(
+    registry: Registry, ingested: Ingested, setup: Setup, options: Options, work: Path, *, register: bool
+) -> pa.Table:
+    """Return the samples that stand in a dataset of *registry* (table REGISTERED); with *register* add this one."""
+    from governance.dedup.across import read_contents
+    from governance.dedup.join import row_partition, spill_folder
+    from governance.dedup.registry import find_registered
+
+    spill = work / "spill"
+    spill.mkdir(exist_ok=True)
+    limit = options.memory_limit // 2
+    folder = spill_folder([ingested.samples], spill, limit)
+    with (options.progress or Progress()).stage("registry", ingested.count):
+        contents = read_contents(ingested.samples, threads=options.workers, work=folder)
+        con = open_database(memory_limit=limit, threads=options.workers, spill=spill)
+        found = find_registered(
+            contents, registry, con, own=ingested.digest, threshold=setup.pipeline.dedup.threshold,
+            threads=options.workers, work=folder, partition=row_partition(limit),
+        )  # fmt: skip
+        con.close()
+        if register:
+            registry.add(ingested.digest, contents, ingested.samples, setup.sensitive.masked)
+    return found
+
+
+def describe_search(found: Duplicates, setup: Setup) -> Search:
+    """Say how *found* was found; by the exact join nothing is estimated, so its recall is 1.0 by construction."""
+    from governance.gate.copies import Search
+
+    dedup = setup.pipeline.dedup
+    search = Search(method=dedup.method, threshold=dedup.threshold, compared=found.candidates, pairs=found.pairs)
+    sketch = found.sketch
+    if sketch is None:
+        return search
+    return dataclasses.replace(
+        search, permutations=sketch.permutations, bands=sketch.bands.bands, rows=sketch.bands.rows,
+        expected_recall=sketch.bands.recall_at, measured_recall=sketch.recall.value,
+        measured_on=sketch.recall.samples, measured_pairs=sketch.recall.pairs,
+    )  # fmt: skip
 
 
 def _connect_probe(samples: pa.Table) -> DuckDBPyConnection:
@@ -141,33 +266,50 @@ def _duplicate_probe(setup: Setup, work: Path) -> bool:
     from governance.dedup.cluster import cluster_duplicates
     from governance.dedup.probe import probe_pair
 
-    path = work / "duplicate-probe.arrow"
-    probe_pair(path, setup.pipeline.dedup.threshold)
-    con = open_database(threads=1)
-    found = cluster_duplicates(path, con, threshold=setup.pipeline.dedup.threshold, threads=1, work=work)
-    con.close()
-    pairs = zip(found.table["row"].to_pylist(), found.table["kept_row"].to_pylist(), strict=True)
-    return [sorted(pair) for pair in pairs] == [[0, 1]]
+    path, dedup = work / "duplicate-probe.arrow", setup.pipeline.dedup
+    for attempt in range(1 if dedup.method == "exact" else 3):
+        probe_pair(path, dedup.threshold, attempt)
+        con = open_database(threads=1)
+        found = cluster_duplicates(
+            path, con, threshold=dedup.threshold, threads=1, work=work,
+            method=dedup.method, permutations=dedup.permutations,
+        )  # fmt: skip
+        con.close()
+        pairs = zip(found.table["row"].to_pylist(), found.table["kept_row"].to_pylist(), strict=True)
+        if [sorted(pair) for pair in pairs] == [[0, 1]]:
+            return True
+    return False
 
 
-def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, parents: Sequence[str] = ()) -> Checked:
+def check_dataset(
+    dataset: Path | str,
+    options: Options,
+    *,
+    ledger: Any = None,
+    parents: Sequence[str] = (),
+    helpers: Helpers | None = None,
+) -> Checked:
     """
     Measure *dataset*, judge its gates, and write a signed run.
+
+    Args:
+        helpers: started before this module was imported, which saves the time of the import; made here without.
 
     Raises:
         GovernanceError: the dataset, a rule, the pipeline or the workspace cannot be used. A closed gate does not
             raise; look at ``passed``.
     """
     from governance.evidence import signing_key, write_run
-    from governance.gate.recorder import Recorder
 
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
+    _ = options.shares  # a limit that is too low is said before the work
     signing_key(options, workspace)  # a wrong one is said before the work, not after it
     progress = options.progress or Progress()
     # Texts are saved beside the scan; leaving the pool waits for that, so nothing is written after the command's end.
     with (
-        Recorder() if options.record else nullcontext() as recorder,
+        refused_memory(),
+        helpers or Helpers(dataset, record=options.record, processes=options.processes) as helping,
         workspace.work() as work,
         ThreadPoolExecutor(1, "save") as pool,
     ):
@@ -177,12 +319,14 @@ def check_dataset(dataset: Path | str, options: Options, *, ledger: Any = None, 
             if ledger
             else workspace.losses(ingested.digest)
         )
-        saved = pool.submit(_save_texts, workspace, ingested, parents, lost)
-        measured = measure_samples(ingested, setup, options, work, ledger=lost)
+        origins = ledger.origins if ledger else workspace.origins(ingested.digest)
+        saved = pool.submit(_save_texts, workspace, ingested, parents, lost, origins)
+        measured = measure_samples(ingested, setup, options, work, ledger=lost, searcher=helping.searcher)
+        measured.tables.origins = origins
         verdict = judge(measured, setup, options)
         saved.result()
         with progress.stage("report"):
-            return write_run(str(dataset), measured, setup, options, workspace, verdict, ledger, recorder)
+            return write_run(str(dataset), measured, setup, options, workspace, verdict, ledger, helping.recorder)
 
 
 def ingest(dataset: Path | str, setup: Setup, options: Options, workspace: Workspace, work: Path) -> Ingested:
@@ -194,18 +338,21 @@ def ingest(dataset: Path | str, setup: Setup, options: Options, workspace: Works
             return ingest_stored(stored, stored.parent.name, work)
         return ingest_files(
             Path(dataset), work, columns={**setup.pipeline.columns, **options.columns}, encoding=options.encoding,
-            max_row_bytes=options.max_row_bytes, processes=options.workers, progress=done,
+            max_row_bytes=options.max_row_bytes, processes=options.shares.readers, progress=done,
             mask=setup.sensitive.masked,
         )  # fmt: skip
 
 
-def _save_texts(workspace: Workspace, ingested: Ingested, parents: Sequence[str], lost: pa.Table | None) -> None:
+def _save_texts(
+    workspace: Workspace, ingested: Ingested, parents: Sequence[str], lost: pa.Table | None, origins: pa.Table | None
+) -> None:
     """Write samples and bad records into the dataset store; what cleaning lost stays with the dataset it made."""
     files = [{"name": f.name, "sha256": f.sha256, "bytes": f.bytes} for f in ingested.files]
     manifest = {"samples": ingested.count, "files": files, "parents": list(parents)}
     if lost is not None:
         manifest["losses"] = lost.to_pylist()
-    workspace.save_dataset(ingested.digest, ingested.samples, manifest)
+    workspace.save_dataset(ingested.digest, ingested.samples, manifest, bad=stored_bad(ingested))
+    workspace.save_origins(ingested.digest, origins)
     workspace.save_quarantine(ingested.digest, ingested.quarantine)
 
 
@@ -228,10 +375,12 @@ def judge(measured: Measured, setup: Setup, options: Options) -> Verdict:
         if options.baseline:
             measured.baseline = _baseline_use(options.baseline, entries, accepted, measured.tables.findings)
         measured.tables.refresh(con)
-        results, required = judge_gates(con, pipeline.gates, setup.rules, probes_missed=measured.missed)
+        results, required = judge_gates(
+            con, pipeline.gates, setup.rules, probes_missed=measured.missed, compared=measured.compared
+        )
         expectations = run_expectations(con, pipeline.expectations) if pipeline.expectations else []
         measured.expectations = list(expectations)
-        changed = files_unchanged(ingested.files)
+        changed = files_unchanged(ingested.files, ingested.dataset, setup.sensitive.masked)
     return judge_dataset(
         results, digest_start=ingested.digest, digest_end="0" * 64 if changed else ingested.digest,
         probes_planted=measured.planted, probes_missed=measured.missed, samples=ingested.count, required=required,

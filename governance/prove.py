@@ -6,6 +6,7 @@ stays open under its own violation guards nothing, and a control that does not p
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import tempfile
@@ -22,6 +23,7 @@ from governance.data import data_folder
 from governance.errors import InputError
 from governance.ingest import write_records
 from governance.ledger import Ledger
+from governance.overlap_probe import plant_source
 from governance.pipeline import check_dataset, prepare
 from governance.rules import Rule
 from governance.samples import QUARANTINE, SAMPLES
@@ -29,6 +31,9 @@ from governance.settings import GateSpec
 from governance.store import Workspace
 
 Record = dict[str, Any]
+
+SOURCES = ("protected-overlap", "benchmark-overlap", "held-out-overlap")
+"""Metrics that compare with a source; one is made up for them, so indexes without text are proved too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ def prove_gates(
         )  # fmt: skip
         setup = prepare(options, Workspace(options.workspace))
         control = _read(Path(dataset) if dataset else _control(setup.pipeline.name), setup)
-        bench = _Bench(place, options)
+        split = any(spec.metric == "split-overlap" for spec in setup.pipeline.gates.values())
+        bench = _Bench(place, options, split)
         before = bench.check(control, "control")
         proofs = [Proof("(control)", "nothing", before.verdict.status, before.passed)]
         empty = bench.check([], "empty")
@@ -101,15 +107,23 @@ class _Bench:
 
     place: Path
     options: Options
+    parts: bool = False  # some gate compares the parts of a split
 
     def check(
-        self, records: Sequence[Record], name: str, *, tail: bytes = b"", ledger: Ledger | None = None
+        self, records: Sequence[Record], name: str, *, tail: bytes = b"", ledger: Ledger | None = None, held: int = 1
     ) -> Checked:
+        """Check *records*; where the pipeline compares parts, the last *held* of them are a test file."""
         path = self.place / f"{name}.jsonl"
+        if self.parts:
+            folder = self.place / name
+            folder.mkdir()
+            path = folder / "train.jsonl"
+            write_records(iter(records[len(records) - held :]), folder / "test.jsonl")
+            records = records[: len(records) - held]
         write_records(iter(records), path)
         if tail:
             path.write_bytes(path.read_bytes() + tail)
-        return check_dataset(path, self.options, ledger=ledger)
+        return check_dataset(path.parent if self.parts else path, self.options, ledger=ledger)
 
 
 def _prove(bench: _Bench, setup: Setup, control: list[Record], name: str, spec: GateSpec) -> Proof:
@@ -129,22 +143,33 @@ def _plant(
         return _plant_rule(bench, setup, control, name, spec)
     if spec.sql is not None:
         return "nothing: only its author knows what violates own SQL", bench.check([], name)
-    count = _enough(spec, len(control))
+    count = _enough(spec, len(control)) + (spec.metric == "renamed-copies")  # the first of them is a copy of nothing
     if spec.metric == "quarantined":
         return f"{count} broken records", bench.check(control, name, tail=b"{\n" * count)
     if spec.metric in ("rows-lost", "tokens-lost"):
         return "a ledger that lost all but one record", bench.check(control, name, ledger=_lossy(control))
+    if spec.metric in SOURCES:
+        compare, text = plant_source(spec.metric, bench.place / f"{name}-source", setup.pipeline.overlap.least)
+        beside = dataclasses.replace(bench, options=dataclasses.replace(bench.options, compare=compare))
+        base = {k: v for k, v in control[0].items() if k != "system"}
+        records = [{**base, "instruction": text, "input": "", "output": text}] * count  # a held-out one is this whole
+        return f"{count} samples with the text of a made-up source", beside.check([*control, *records], name)
+    if spec.metric == "split-overlap":
+        copies = [control[k % len(control)] for k in range(count)]
+        return f"{count} training samples in a test file", bench.check([*control, *copies], name, held=count)
     changed: Callable[[int], Record] = {
         "unknown-licence": lambda i: {**_unique(control[0], i), "licence": None},
         "exact-duplicates": lambda i: control[0],
         "most-repeated": lambda i: control[0],
         "near-duplicates": lambda i: _near(control[0], i),
+        "renamed-copies": lambda i: _renamed(control[0], i),
     }[str(spec.metric)]
     what = {
         "unknown-licence": "samples without a licence",
         "exact-duplicates": "copies of one sample",
         "most-repeated": "copies of one sample",
         "near-duplicates": "near-copies of one sample",
+        "renamed-copies": "samples with one function under other names",
     }[str(spec.metric)]
     return f"{count} {what}", bench.check([*control, *(changed(i) for i in range(count))], name)
 
@@ -196,6 +221,14 @@ def _unique(base: Record, i: int) -> Record:
 def _near(base: Record, i: int) -> Record:
     """A copy with one word more at the end; the output is long enough for that to be near at any threshold below 1."""
     return {**base, "output": f"{base['output']} {'again ' * (i + 1)}".rstrip()}
+
+
+def _renamed(base: Record, i: int) -> Record:
+    """One function with names of its own for every *i*; the first stands for all others."""
+    a, b, c, d = (f"{letter}{i}" for letter in "abcd")
+    lines = [f"def {a}({b}, {c}):", f"    for {d} in {b}.items():", f"        {c}.append({d}.{a}({b}[{d}], {i}))"]
+    lines += [f"        if {d} > {c}[{i}]:", f"            return {b}.{c}({a}, {d})", f"    return {a}({b}) + {c}.{d}"]
+    return {**base, "input": f"planted {i}", "output": "\n".join(lines) + "\n"}
 
 
 def _lossy(control: list[Record]) -> Ledger:

@@ -1,16 +1,23 @@
-"""Keeps pandas and scipy from being imported by libraries that only look whether they are there.
+"""Keeps what is installed but not used from being imported by libraries that merely look for it.
 
-pyarrow and numba import them where they are installed and use nothing of them here; that is half a second of a check
-of a small file. Only the command line does this, never the library: a notebook that uses pandas must not lose it.
+pyarrow and numba import pandas and scipy where they are installed and use nothing of them here; that is half a second
+of a check of a small file, so both are *hidden*. Great Expectations needs them, but imports the whole of scipy.stats
+and altair for expectations and drawings that are never asked for here; that is a third of its import, so these two
+are *postponed* until something looks into them. Only the command line and the processes it starts do this, never the
+library: a notebook that uses pandas must not lose it.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 HIDDEN = ("pandas", "scipy")
+POSTPONED = ("altair", "scipy.stats")
 
 
 class _Hidden:
@@ -19,6 +26,49 @@ class _Hidden:
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
         if name in HIDDEN:
             raise ModuleNotFoundError(f"{name} is hidden from what does not need it", name=name)
+
+
+class _Late(ModuleType):
+    """
+    A module that is found but not run; it runs when the first of its names is asked for.
+
+    `importlib.util.LazyLoader` would do, but in its modules already a second ``import`` of the same name asks.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in ("__all__", "__version__"):
+            raise AttributeError(name)
+        spec = self.__spec__
+        assert spec is not None and isinstance(spec.loader, _LateLoader)
+        spec.loader = self.__loader__ = spec.loader.real
+        self.__class__ = ModuleType  # type: ignore[assignment]  # from here on as any other, also while it runs
+        spec.loader.exec_module(self)
+        return getattr(self, name)
+
+
+class _LateLoader(Loader):
+    def __init__(self, real: Loader) -> None:
+        self.real = real
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.real.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__class__ = _Late
+
+
+class _Postponed:
+    """A finder that finds some packages as modules that run later."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in POSTPONED:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _LateLoader(spec.loader)
+        return spec
 
 
 def hide() -> None:
@@ -30,3 +80,9 @@ def hide() -> None:
 def unhide() -> None:
     """Let them be found again; what needs them calls this first."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Hidden)]
+
+
+def postpone() -> None:
+    """Import the packages of POSTPONED only when they are used; what is imported already stays so."""
+    if not any(isinstance(finder, _Postponed) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Postponed())

@@ -77,6 +77,65 @@ DUPLICATES = pa.schema(
     ]
 )
 
+COPIES = DUPLICATES
+"""
+Kept samples that are renamed copies of another kept one, kind *renamed*; `similarity` is Jaccard over renamed 10-grams of
+the outputs. They are reported; the pipeline's `dedup.remove` says whether cleaning drops them.
+"""
+
+OVERLAPS = pa.schema(
+    [
+        ("n", pa.int64()),  # the sample
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("sample_id", pa.string()),
+        ("field", pa.string()),  # the text; empty for class held-out, which compares whole samples
+        ("start", pa.int64()),  # code points of the raw field, half-open; from the first shared lexeme to the last
+        ("end", pa.int64()),
+        ("line", pa.int64()),  # lines of the raw field, from 1
+        ("end_line", pa.int64()),
+        ("class", pa.string()),  # verbatim, containment, renamed, item, item-renamed, item-rephrased, held-out
+        ("source", pa.string()),  # what the index, the item file or the held-out set calls it
+        ("source_repository", pa.string()),
+        ("source_path", pa.string()),
+        ("source_licence", pa.string()),
+        ("source_line", pa.int64()),
+        ("source_end_line", pa.int64()),
+        ("lexemes", pa.int64()),  # length of the longest shared run; renamed lexemes for the renamed classes
+        ("score", pa.float64()),  # 0 to 1: share of the text (containment), of the item (item), similarity (held-out)
+        ("df", pa.int64()),  # sources that hold the run; 1 where that is not counted
+        ("index", pa.string()),  # name of the index, the item file or the held-out set
+        ("allowed", pa.bool_()),  # the pipeline allows the source; listed, and counted nowhere
+    ]
+)
+
+OVERLAP_CLASSES = {
+    "protected-overlap": ("verbatim", "containment", "renamed"),
+    "benchmark-overlap": ("item", "item-renamed"),
+    "held-out-overlap": ("held-out",),
+    "split-overlap": ("split",),
+}
+"""Metric -> the classes of OVERLAPS that it counts; ``item-rephrased`` is advice and counts nowhere."""
+
+ORIGINS = pa.schema(
+    [
+        ("n", pa.int64()),  # the kept sample, which stands for the removed copy
+        ("sample_id", pa.string()),
+        ("dataset", pa.string()),  # digest of the dataset that the copy was removed from
+        ("file", pa.string()),  # place of the copy there
+        ("row", pa.int64()),
+        ("copy_id", pa.string()),  # its sample id
+        ("similarity", pa.float64()),
+        ("kind", pa.string()),  # as in DUPLICATES
+        ("repository", pa.string()),  # its provenance, with what is sensitive masked
+        ("commit", pa.string()),
+        ("path", pa.string()),
+        ("start_line", pa.int64()),
+        ("end_line", pa.int64()),
+        ("licence", pa.string()),
+    ]
+)
+
 QUARANTINE = pa.schema(
     [
         ("file", pa.string()),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import datetime as dt
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,11 +19,16 @@ import pyarrow.parquet as pq
 
 from governance.context import Options, today
 from governance.engines.tables import Tables, read_samples
-from governance.errors import RuleError, SignatureError, UsageError, WorkspaceError
-from governance.files import read_json, sha256_file, write_durably
+from governance.errors import RuleError, UsageError, WorkspaceError
+from governance.files import read_json, write_durably
+from governance.inherit import lineage
 from governance.report.stored import StoredTexts, run_spans
 from governance.rules import Rule, load_rules
 from governance.store import Workspace
+
+if TYPE_CHECKING:
+    from governance.dedup.registry import Registry
+    from governance.gate.copies import Search
 
 
 def scan_dataset(dataset: str, packs: Sequence[str] | None, options: Options) -> tuple[pa.Table, dict[str, str]]:
@@ -39,7 +45,7 @@ def scan_dataset(dataset: str, packs: Sequence[str] | None, options: Options) ->
     with workspace.work() as work:
         ingested = ingest(dataset, setup, options, workspace, work)
         found = scan_samples(
-            ingested.samples, rules, setup.key, processes=options.workers, probes=probes,
+            ingested.samples, rules, setup.key, processes=options.shares.scanners, probes=probes,
             cache=options.workspace / "cache",
         )  # fmt: skip
         missed = sorted({rule for rule, _ in missed_probes(probes, found.probes)})
@@ -60,17 +66,76 @@ def scan_dataset(dataset: str, packs: Sequence[str] | None, options: Options) ->
     return findings, {r.rule_id: r.message.replace(" {match!r}", "").replace("{match!r}", "text") for r in rules}
 
 
-def dedup_dataset(dataset: str, threshold: float, options: Options) -> pa.Table:
-    """Return the DUPLICATES of *dataset* at *threshold*."""
-    from governance.pipeline import find_duplicates, ingest, prepare
+def dedup_dataset(
+    dataset: str,
+    threshold: float,
+    options: Options,
+    *,
+    method: str = "exact",
+    permutations: int = 128,
+    against: Path | None = None,
+    register: bool = False,
+    signatures: Path | None = None,
+) -> tuple[pa.Table, Search]:
+    """
+    Return the DUPLICATES and COPIES of *dataset* at *threshold*, and how they were searched.
 
+    The table has two columns more: ``removed``, whether cleaning drops the sample, and ``dataset``, null. With the
+    registry folder *against* rows follow for samples that stand in a dataset registered there: its digest as
+    ``dataset``, the place there as the kept one, no ``cluster``, not ``removed``. With *register* the dataset is then
+    added to the registry. *signatures* is a file to write, see `dedup.signatures`.
+    """
+    from governance.dedup.arrays import arrow_words
+    from governance.pipeline import describe_search, ingest, prepare, search_duplicates, search_registered
+
+    if method not in ("exact", "minhash") or permutations not in (128, 256):
+        raise UsageError(
+            f"--method {method!r} --permutations {permutations}: expected exact or minhash, and 128 or 256"
+        )
     workspace = Workspace(options.workspace)
     setup = prepare(options, workspace)
-    dedup = setup.pipeline.dedup.model_copy(update={"threshold": threshold})
+    asked = {"threshold": threshold, "method": method, "permutations": permutations}
+    dedup = setup.pipeline.dedup.model_copy(update=asked)
     setup = dataclasses.replace(setup, pipeline=setup.pipeline.model_copy(update={"dedup": dedup}))
-    with workspace.work() as work:
+    if signatures and not signatures.parent.is_dir():
+        raise UsageError(f"--signatures {signatures}: there is no folder {signatures.parent}; make it first")
+    if register and against is None:
+        raise UsageError("--register adds the dataset to a registry; name it with --against")
+    with contextlib.ExitStack() as stack:
+        registry = stack.enter_context(_registry(against, register)) if against else None
+        work = stack.enter_context(workspace.work())
         ingested = ingest(dataset, setup, options, workspace, work)
-        return find_duplicates(ingested, setup, options, work)
+        if signatures:
+            from governance.dedup.signatures import write_signatures
+
+            write_signatures(ingested.samples, signatures, count=permutations, threads=options.shares.threads)
+        found = search_duplicates(ingested, setup, options, work)
+        own = pa.concat_tables([found.table, found.copies])
+        removed = pc.is_in(own["kind"], arrow_words(dedup.remove))
+        own = own.append_column("removed", removed).append_column("dataset", pa.nulls(own.num_rows, pa.string()))
+        if registry:
+            across = search_registered(registry, ingested, setup, options, work, register=register)
+            named = pa.table(
+                {
+                    **{name: across[name] for name in ("n", "file", "row", "sample_id")},
+                    "cluster": pa.nulls(across.num_rows, pa.int64()),
+                    **{f"kept_{name}": across[f"other_{name}"] for name in ("file", "row", "sample_id")},
+                    **{name: across[name] for name in ("similarity", "kind")},
+                    "removed": pa.array([False] * across.num_rows, pa.bool_()),
+                    "dataset": across["dataset"],
+                }
+            )
+            own = pa.concat_tables([own, named.cast(own.schema)])
+    return own, describe_search(found, setup)
+
+
+@contextlib.contextmanager
+def _registry(folder: Path, register: bool) -> Iterator[Registry]:
+    from governance.dedup.registry import Registry
+
+    registry = Registry(folder, create=register)
+    with registry.locked(exclusive=register):
+        yield registry
 
 
 def collect_dataset(paths: Sequence[str], task: str, out: Path, processes: int = 0) -> dict[str, Any]:
@@ -102,7 +167,7 @@ def accept_findings(
     """
     from governance.gate.baseline import accept
 
-    folder = Workspace(workspace).run_folder(run)
+    folder = Workspace(workspace, make=False).run_folder(run)
     table = pq.read_table(folder / "findings.parquet", columns=["rule", "fingerprint"])
     pairs = sorted(set(zip(table["rule"].to_pylist(), table["fingerprint"].to_pylist(), strict=True)))
     chosen: set[tuple[str, str]] = set()
@@ -133,30 +198,50 @@ def accept_findings(
 def _open_run(run: str, workspace: Path) -> tuple[Workspace, Path, dict[str, Any], Any]:
     from governance.report.tables import RunTables
 
-    place = Workspace(workspace)
+    place = Workspace(workspace, make=False)
     folder = place.run_folder(run)
     return place, folder, read_json(folder / "evidence.json"), RunTables.read(folder)
 
 
 def show_run(
-    run: str, workspace: Path, *, rule: str | None, cluster: int | None, limit: int, reveal: bool
-) -> Iterator[str]:
-    """Yield the flagged places of a run with their lines; needs the dataset's texts in the store."""
+    run: str, workspace: Path, *, rule: str | None, cluster: int | None, limit: int, reveal: bool,
+    members: Sequence[int] | None = None, width: int = 120, paint: Callable[[str, str], str] | None = None,
+) -> Iterator[str]:  # fmt: skip
+    """
+    Yield the flagged places of a run with their lines; needs the dataset's texts in the store.
+
+    With *cluster*: its members, and two of them side by side in *width* columns, painted by *paint* at a terminal.
+    """
+    from governance.report.cluster import choose_members, plain, show_cluster
     from governance.report.show import show_findings
+    from governance.report.spans import Spans
     from governance.scan.sensitive import SensitiveText
 
     if reveal and not (sys.stdout.isatty() and sys.stdin.isatty()):
         raise UsageError("--reveal shows secrets; it works at a terminal only, never into a file or pipe")
-    place, _, evidence, tables = _open_run(run, workspace)
+    place, folder, evidence, tables = _open_run(run, workspace)
     digest = evidence["dataset"]["digest"]
     place.texts(digest, [])  # says so where they were purged
     scanner = None if reveal else SensitiveText.of()
     hidden = {f["rule"] for f in evidence["findings"] if f["sensitive"]}
     if cluster is not None:
-        members = tables.duplicates.filter(pc.equal(tables.duplicates["cluster"], cluster))["n"].to_pylist()
-        texts = StoredTexts(place, digest, [cluster, *members])
-        yield from show_findings(tables, texts, hidden, cluster=cluster, limit=limit, reveal=reveal, scanner=scanner)
+        copies = _with_renamed(folder, tables.duplicates)
+        line = lineage(_origins(folder), cluster)
+        if line:
+            yield line
+            if cluster not in copies["cluster"].to_pylist():  # its copies are gone, and this is what is left
+                return
+        pair = choose_members(copies, cluster, members)
+        listed = copies.filter(pc.equal(copies["cluster"], cluster)).slice(0, limit)
+        origins = place.provenance(digest, [cluster, *pair, *listed["n"].to_pylist()])
+        texts = StoredTexts(place, digest, pair)
+        spans = Spans(texts, frozenset() if reveal else hidden, tables.findings, scanner=scanner)
+        yield from show_cluster(
+            copies, cluster, pair, spans, texts, origins, limit=limit, width=width, paint=paint or plain
+        )
         return
+    if members is not None:
+        raise UsageError("--members names samples of a cluster; give --cluster as well")
     rules = sorted(tables.findings["rule"].unique().to_pylist())
     chosen = [r for r in rules if rule is None or fnmatchcase(r, rule)]
     if rule is not None and not chosen:
@@ -165,6 +250,14 @@ def show_run(
         found = tables.findings.filter(pc.equal(tables.findings["rule"], name))
         texts = StoredTexts(place, digest, found.slice(0, limit)["n"].to_pylist())
         yield from show_findings(tables, texts, hidden, rule=name, limit=limit, reveal=reveal, scanner=scanner)
+
+
+def _with_renamed(folder: Path, duplicates: pa.Table) -> pa.Table:
+    """Return *duplicates* and the renamed copies of the run in *folder*; an older run looked for none."""
+    path = folder / "copies.parquet"
+    if not path.is_file():
+        return duplicates
+    return pa.concat_tables([duplicates, pq.read_table(path).cast(duplicates.schema)])
 
 
 def render_run(run: str, workspace: Path, format_: str, language: str = "en") -> str:
@@ -183,32 +276,15 @@ def verify_run(run: str, workspace: Path, policy_file: Path | None) -> list[str]
         SignatureError: with the first thing that does not hold.
     """
     from governance.gate.keys import load_trust
-    from governance.gate.verdict import verify_verdict
+    from governance.gate.run_check import check_run
     from governance.settings import load_policy
 
-    place = Workspace(workspace)
+    place = Workspace(workspace, make=False)
     folder = place.run_folder(run)
-    manifest = read_json(folder / "manifest.json")
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {
-        "manifest.json",
-        "verdict.dsse.json",
-    }
-    if present != set(manifest["files"]):
-        odd = sorted(present ^ set(manifest["files"]))[0]
-        raise SignatureError(f"{folder}: {odd}: is missing or was added after the run was written")
-    for name, digest in manifest["files"].items():
-        if sha256_file(folder / name) != digest:
-            raise SignatureError(f"{folder / name}: changed after the run was written")
     policy = load_policy(policy_file) if policy_file else None
     trust = load_trust(place.root, policy.trusted_keys if policy else ())
-    envelope = read_json(folder / "verdict.dsse.json")
-    evidence = read_json(folder / "evidence.json")
-    found = verify_verdict(
-        envelope, digest=evidence["dataset"]["digest"], trust=trust, now=dt.datetime.now(dt.UTC),
-        pipeline_digest=evidence["pipeline"]["digest"], policy=policy,
-    )  # fmt: skip
-    if found.manifest != sha256_file(folder / "manifest.json"):
-        raise SignatureError(f"{folder / 'manifest.json'}: is not the manifest that was signed")
+    checked = check_run(folder, trust, now=dt.datetime.now(dt.UTC), policy=policy)
+    found, manifest, evidence = checked.verdict, checked.manifest, checked.evidence
     lines = [
         f"run {evidence['run']}: {found.result}, dataset {evidence['dataset']['digest']}",
         f"signed by {found.signer}",
@@ -217,13 +293,20 @@ def verify_run(run: str, workspace: Path, policy_file: Path | None) -> list[str]
     stored = place.datasets / evidence["dataset"]["digest"] / "manifest.json"
     if stored.is_file():
         lines += [f"made from dataset {parent}" for parent in read_json(stored)["parents"]]
-    return lines
+    line = lineage(_origins(folder))
+    return [*lines, line] if line else lines
+
+
+def _origins(folder: Path) -> pa.Table | None:
+    """Return where the copies came from that cleaning removed before the run in *folder*."""
+    path = folder / "origins.parquet"
+    return pq.read_table(path) if path.is_file() else None
 
 
 def list_quarantine(workspace: Path, dataset: str | None) -> list[dict[str, Any]]:
     """Return bad and dropped records: dataset, file, row, line, reason; never their content."""
     rows = []
-    for path in _quarantine_files(Workspace(workspace), dataset):
+    for path in _quarantine_files(Workspace(workspace, make=False), dataset):
         table = pq.read_table(path, columns=["file", "row", "line", "reason", "detail"])
         rows += [{"dataset": path.name[:16], **r} for r in table.to_pylist()]
     return rows
@@ -238,7 +321,7 @@ def restore_quarantine(
     workspace: Path, dataset: str, out: Path, *, rows: Sequence[int] | None = None, reason: str | None = None
 ) -> int:
     """Write quarantined records to *out*, one per line, byte for byte where a line can hold them; returns how many."""
-    files = _quarantine_files(Workspace(workspace), dataset)
+    files = _quarantine_files(Workspace(workspace, make=False), dataset)
     if not files:
         raise WorkspaceError(f"{workspace}: no quarantined records of dataset {dataset!r}")
     seen: set[tuple[str, int, bytes]] = set()

@@ -15,17 +15,19 @@ leaves either none or a whole one. A lock file per working folder says whether i
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from governance.engines.tables import OFFLINE
@@ -40,7 +42,7 @@ from governance.files import (
     write_durably,
     write_json,
 )
-from governance.samples import SAMPLES, Text
+from governance.samples import ORIGINS, PROVENANCE, SAMPLES, Text
 
 LOSSES = pa.schema(
     [
@@ -59,16 +61,22 @@ class Workspace:
     """
     A folder (default ``.governance``) that holds runs, datasets and keys.
 
+    Args:
+        make: make what is missing and sweep what killed processes left. Without, nothing is made or changed: for
+            commands that only look, at a workspace that may not be there, or not be theirs.
+
     Raises:
         WorkspaceError: the folder cannot be made or written.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, make: bool = True) -> None:
         self.root = root
         self.runs = root / "runs"
         self.datasets = root / "datasets"
         self.keys = root / "keys"
         self._locks: dict[Path, int] = {}
+        if not make:
+            return
         try:
             for folder in (self.runs, self.datasets / ".work", self.datasets / "quarantine", root / ".locks"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +176,7 @@ class Workspace:
         path = Path(run)
         if (path / "manifest.json").is_file():
             return path
-        names = sorted(p.name for p in self.runs.iterdir() if not p.name.startswith("."))
+        names = [p.name for p in _entries(self.runs)]
         if run == "latest" and names:
             return self.runs / max(names, key=lambda n: ((self.runs / n).stat().st_mtime_ns, n))
         found = [n for n in names if n == run] or [n for n in names if run and n.startswith(run)]
@@ -197,8 +205,39 @@ class Workspace:
         rows = read_json(path).get("losses") if path.is_file() else None
         return None if rows is None else pa.Table.from_pylist(rows, schema=LOSSES)
 
-    def save_dataset(self, digest: str, samples: Path, manifest: Mapping[str, Any]) -> None:
-        """Write the samples of the Arrow file *samples* under their digest; nothing to do if they are there."""
+    def origins(self, digest: str) -> pa.Table | None:
+        """Return where the copies came from that cleaning removed on the way to this dataset (ORIGINS), if it did."""
+        path = self.datasets / digest / "origins.parquet"
+        return pq.read_table(path).cast(ORIGINS) if path.is_file() else None
+
+    def save_origins(self, digest: str, origins: pa.Table | None) -> None:
+        """
+        Keep *origins* with the stored dataset *digest*.
+
+        Two datasets may be the same after cleaning; then the copies of both are kept.
+        """
+        folder = self.datasets / digest
+        if origins is None or not origins.num_rows or not folder.is_dir():
+            return
+        earlier = self.origins(digest)
+        if earlier is not None:
+            known = {tuple(row.values()) for row in earlier.to_pylist()}
+            new = [row for row in origins.to_pylist() if tuple(row.values()) not in known]
+            if not new:
+                return
+            origins = pa.concat_tables([earlier, pa.Table.from_pylist(new, schema=ORIGINS)]).sort_by("n")
+        sink = pa.BufferOutputStream()
+        pq.write_table(origins, sink, compression="zstd")
+        write_durably(folder / "origins.parquet", sink.getvalue().to_pybytes())
+
+    def save_dataset(
+        self, digest: str, samples: Path, manifest: Mapping[str, Any], *, bad: pa.Table | None = None
+    ) -> None:
+        """
+        Write the samples of the Arrow file *samples* under their digest; nothing to do if they are there.
+
+        *bad* says which bad records the digest covers (`ingest.stored_bad`); their bytes go to `save_quarantine`.
+        """
         if self.has_dataset(digest):
             return
         name = f".tmp-{digest}-{os.getpid()}"
@@ -208,6 +247,8 @@ class Workspace:
             _remove(folder)
             folder.mkdir(mode=0o700)
             _write_parquet(samples, folder / "samples.parquet")
+            if bad is not None and bad.num_rows:
+                pq.write_table(bad, folder / "quarantine.parquet", compression="zstd")
             write_json(folder / "manifest.json", {"digest": digest, **manifest})
             sync_tree(folder)
             _remove_if(self.datasets / digest, not self.has_dataset(digest))  # what an interrupted purge left
@@ -229,7 +270,9 @@ class Workspace:
         Write bad and dropped records, bytes included, beside those of the dataset; they are text, so they live here.
 
         The name says which bytes, so that another clean, or other bad records beside the same samples, lose nothing.
+        Records without bytes (null) are those of a stored dataset: their bytes are here already.
         """
+        quarantine = quarantine.filter(pc.is_valid(quarantine["raw"]))
         if not quarantine.num_rows:
             return
         folder = self.datasets / "quarantine"
@@ -263,21 +306,41 @@ class Workspace:
             )
         if not wanted:
             return {}
-        found = pq.read_table(path, columns=["n", "texts"], filters=[("n", "in", wanted)])
+        found = _rows_of(path, ["n", "texts"], wanted)
         rows = zip(found["n"].to_pylist(), found["texts"].to_pylist(), strict=True)
         return {n: [Text(t["field"], t["role"], t["text"]) for t in texts] for n, texts in rows}
 
+    def provenance(self, digest: str, ordinals: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """
+        Return where some samples of a stored dataset came from: the columns of `samples.PROVENANCE`, by ordinal.
+
+        Raises:
+            WorkspaceError: the dataset was purged.
+        """
+        self.texts(digest, [])  # says so where it was purged
+        path = self.datasets / digest / "samples.parquet"
+        found = _rows_of(path, ["n", *PROVENANCE], sorted(set(ordinals)))
+        return {row["n"]: row for row in found.to_pylist()}
+
     def list_runs(self) -> list[dict[str, Any]]:
-        """Return every run, newest first, from the index; the index is rebuilt when it is missing, stale or broken."""
+        """
+        Return every run, newest first, from the index, which is rebuilt when it is missing, stale or broken.
+
+        Where the workspace cannot be written it is read from the runs themselves.
+        """
         names = [p.name for p in self._whole_runs()]
         rows = self._read_index()
         if rows is None or sorted(r["run"] for r in rows) != names:
-            self.rebuild_index()
-            rows = self._read_index() or []
+            if names and os.access(self.datasets / ".work", os.W_OK):
+                with contextlib.suppress(WorkspaceError):
+                    self.rebuild_index()
+            rows = self._read_index()
+            if rows is None or sorted(r["run"] for r in rows) != names:
+                rows = [_index_row(p) for p in self._whole_runs()]
         return sorted(rows, key=lambda r: (r["created"], r["run"]), reverse=True)
 
     def _whole_runs(self) -> list[Path]:
-        return sorted(p for p in self.runs.iterdir() if not p.name.startswith(".") and (p / "manifest.json").is_file())
+        return [p for p in _entries(self.runs) if (p / "manifest.json").is_file()]
 
     def _read_index(self) -> list[dict[str, Any]] | None:
         path = self.root / "index.duckdb"
@@ -317,9 +380,7 @@ class Workspace:
         Raises:
             WorkspaceError: no or several datasets have this digest, or a text cannot be deleted.
         """
-        stored = sorted(
-            p.name for p in self.datasets.iterdir() if not p.name.startswith(".") and p.name != "quarantine"
-        )
+        stored = [p.name for p in _entries(self.datasets) if p.name != "quarantine"]
         gone = [name for name in stored if digest is None or (len(digest) >= 8 and name.startswith(digest))]
         if digest is not None and len(gone) != 1:
             raise WorkspaceError(f"{self.datasets}: {digest!r} fits {len(gone)} datasets; nothing was deleted")
@@ -336,6 +397,11 @@ class Workspace:
         return gone
 
 
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in *folder* and not hidden, by name; nothing where there is no such folder."""
+    return sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
+
+
 def _index_row(run: Path) -> dict[str, Any]:
     """One run for the index; a damaged one is listed as that and hides no other."""
     try:
@@ -348,6 +414,27 @@ def _index_row(run: Path) -> dict[str, Any]:
     except (WorkspaceError, KeyError, TypeError):
         names = ("created", "dataset", "digest", "pipeline", "breaches")
         return {"run": run.name, "status": "DAMAGED", "samples": None, **dict.fromkeys(names, "")}
+
+
+def _rows_of(path: Path, columns: list[str], wanted: Sequence[int]) -> pa.Table:
+    """
+    Return *columns* of the samples *wanted* (ascending ordinals), one row group in memory at a time.
+
+    A filter of `pq.read_table` would decode the whole file before it looks: a few texts for a report must not take as
+    much memory as the dataset.
+    """
+    parts = []
+    with pq.ParquetFile(path) as file:
+        place = file.schema_arrow.names.index("n")
+        for k in range(file.num_row_groups):
+            range_of = file.metadata.row_group(k).column(place).statistics
+            first = bisect.bisect_left(wanted, range_of.min)
+            here = wanted[first : bisect.bisect_right(wanted, range_of.max)]
+            if here:
+                group = file.read_row_group(k, columns=columns, use_threads=False)
+                # copied out, or the few rows would keep the whole group
+                parts.append(group.filter(pc.is_in(group["n"], pa.array(here, pa.int64()))))
+        return pa.concat_tables([file.schema_arrow.empty_table().select(columns), *parts])
 
 
 def _write_parquet(samples: Path, out: Path) -> None:

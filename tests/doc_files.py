@@ -122,8 +122,9 @@ def commands_page() -> str:
     """Return ``docs/commands.md``: every command with its arguments, options and defaults."""
     import typer
 
-    import governance.cli_copies  # these two register the other commands
-    import governance.cli_look  # noqa: F401
+    import governance.cli_copies  # these register the other commands
+    import governance.cli_look
+    import governance.cli_train  # noqa: F401
     from governance.cli import app
 
     parts = [

@@ -78,7 +78,7 @@ def test_links(page: Path) -> None:
     assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []
 
 
-@pytest.mark.parametrize("page", [DOCS / "rules.md", DOCS / "pipelines.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [DOCS / "rules.md", DOCS / "pipelines.md", DOCS / "splits.md"], ids=lambda p: p.name)
 def test_shown_files_and_commands(page: Path, tmp_path: Path) -> None:
     """Every file that the page shows can be used as it stands, and every command ends as the page says."""
     shown = doc_files.files(page)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from governance.errors import PipelineError
-from governance.settings import METRICS, GateSpec, Policy, PolicyGate, load_pipeline, load_policy, pipeline_path
+from governance.settings import METRICS, Dedup, GateSpec, Policy, PolicyGate, load_pipeline, load_policy, pipeline_path
 
 TEXT = """# a comment
 name: own
@@ -84,3 +84,13 @@ def test_policy_file(tmp_path: Path) -> None:
     write(path, "name: company\nrequired_gates:\n  secrets: {limit: 0}\n")
     with pytest.raises(PipelineError, match="does not say what it counts"):
         load_policy(path)
+
+
+@pytest.mark.parametrize("kinds", [["near"], ["exact", "near"], ["exact", "lexemes", "renamed"], ["exact", "none"]])
+def test_kinds_to_remove(kinds: list[str]) -> None:
+    """A kind of copies is removed together with those before it, in any order; another list is refused."""
+    with pytest.raises(ValidationError, match="remove"):
+        Dedup(remove=kinds)  # type: ignore[arg-type]
+    assert Dedup(remove=["renamed", "near", "exact", "lexemes"]).remove
+    assert Dedup(remove=[]).remove == []
+    assert "renamed" not in Dedup().remove

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from governance.engines import usersql
-from governance.errors import InputError
-from governance.samples import DUPLICATES, FINDINGS, QUARANTINE, ROUTES, SAMPLES, STORIES
+from governance.errors import InputError, WorkspaceError
+from governance.samples import COPIES, DUPLICATES, FINDINGS, OVERLAPS, QUARANTINE, ROUTES, SAMPLES, STORIES
 
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -29,8 +31,11 @@ class Tables:
     stories: pa.Table = field(default_factory=STORIES.empty_table)
     routes: pa.Table = field(default_factory=ROUTES.empty_table)
     duplicates: pa.Table = field(default_factory=DUPLICATES.empty_table)
+    copies: pa.Table = field(default_factory=COPIES.empty_table)
+    overlaps: pa.Table = field(default_factory=OVERLAPS.empty_table)
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
     ledger: pa.Table | None = None
+    origins: pa.Table | None = None  # ORIGINS; kept with the run, not shown to SQL
 
     def connect(
         self, *, memory_limit: int | None = None, threads: int = 2, spill: Path | None = None
@@ -64,13 +69,13 @@ class Tables:
         quarantine = self.quarantine.drop_columns(["raw"]) if "raw" in self.quarantine.column_names else self.quarantine
         named = {
             "findings": self.findings, "stories": self.stories, "routes": self.routes,
-            "duplicates": self.duplicates, "quarantine": quarantine,
+            "duplicates": self.duplicates, "copies": self.copies, "overlaps": self.overlaps, "quarantine": quarantine,
         }  # fmt: skip
         if self.ledger is not None:
             named["ledger"] = self.ledger
         for name, data in named.items():
             con.register("incoming", data)
-            con.execute(f"create or replace table {name} as select * from incoming")
+            con.execute(f'create or replace table "{name}" as select * from incoming')  # overlaps is a word of SQL
             con.unregister("incoming")
 
 
@@ -87,6 +92,18 @@ def open_database(
     con = duckdb.connect(str(path) if path else ":memory:", config=config)
     con.execute("set enable_progress_bar = false")
     return con
+
+
+@contextmanager
+def refused_memory() -> Iterator[None]:
+    """Turn what is raised for want of memory, by DuckDB, Arrow, NumPy or Python, into one line that helps."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, MemoryError) as problem:
+        raise WorkspaceError(
+            f"the memory does not suffice for this dataset ({type(problem).__name__}); raise --memory-limit, or lower "
+            "--processes"
+        ) from None
 
 
 def read_samples(samples: Path) -> pa.Table:

@@ -7,13 +7,14 @@ it counts the findings. Accepted findings (see baseline.py) count nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from governance.engines import usersql
 from governance.errors import PipelineError
 from governance.gate.judge import NOT_RUN, GateResult, judge_gate
 from governance.rules import Rule, select
+from governance.samples import OVERLAP_CLASSES
 from governance.settings import GateSpec
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ LEDGER_METRICS = {"rows-lost": ("records_in", "records_kept"), "tokens-lost": ("
 
 UNKNOWN_LICENCES = ("", "unknown", "none", "noassertion", "null", "n/a", "other", "proprietary-unknown")
 """Values of the licence column, lower-case, that name no licence (NONE and NOASSERTION are SPDX's)."""
+
+NOTHING_TO_COMPARE = {
+    "protected-overlap": "nothing to compare with: name a source index under overlap.indexes, or --index",
+    "benchmark-overlap": "nothing to compare with: name item files under overlap.benchmarks, or an index of items",
+    "held-out-overlap": "nothing to compare with: name a dataset under overlap.held_out, or --held-out",
+    "split-overlap": "the dataset has no parts: expected files named train*, and valid*, dev*, test*, eval* or audit*",
+}
+"""Why a gate on overlap is an ERROR where no source was named; what was not compared has not passed."""
 
 LARGEST = 100_000_000
 """A user's own SQL counts no more than this; a longer number is taken for a value of the data and not shown."""
@@ -47,9 +56,15 @@ _METRICS = {
     " WHERE coalesce(lower(trim(licence)), '') IN (SELECT unnest($unknown::VARCHAR[]))",
     "exact-duplicates": "SELECT count(*) - count(DISTINCT sample_id) FROM samples",
     "near-duplicates": "SELECT count(DISTINCT sample_id) FROM duplicates WHERE kind <> 'exact'",
+    "renamed-copies": "SELECT count(DISTINCT sample_id) FROM copies",
     "most-repeated": "SELECT coalesce(max(copies) - 1, 0) FROM"
     " (SELECT count(*) AS copies FROM samples GROUP BY sample_id)",
 }
+_CLASSES = {
+    name: '"overlaps" WHERE class IN ({}) AND allowed IS NOT TRUE'.format(", ".join(f"'{c}'" for c in classes))
+    for name, classes in OVERLAP_CLASSES.items()
+}
+_METRICS |= {name: f"SELECT count(DISTINCT n) FROM {rows}" for name, rows in _CLASSES.items()}
 
 
 def measure_gate(
@@ -90,13 +105,15 @@ def judge_gates(
     rules: Iterable[Rule],
     *,
     probes_missed: Iterable[str] = (),
+    compared: Collection[str] = (),
 ) -> tuple[list[GateResult], list[str]]:
     """
     Measure and judge every gate, in order.
 
     Args:
         rules: the rules that were run, disabled ones left out.
-        probes_missed: ids of rules that missed one of their own probes.
+        probes_missed: ids of rules that missed one of their own probes, and metrics that missed theirs.
+        compared: the overlap metrics that something was compared for; a gate on another one is an ERROR.
 
     Returns:
         the results, and the names of the gates that have to be open: the required ones that apply here. A gate that
@@ -111,6 +128,8 @@ def judge_gates(
     for name, spec in gates.items():
         ids = select(known, spec.rules) if spec.rules is not None else []
         error = _vacuous(spec, [r for r in known if r.rule_id in set(ids)])
+        if spec.metric in OVERLAP_CLASSES and spec.metric not in compared:
+            error = NOTHING_TO_COMPARE[spec.metric]
         measured = None
         try:
             measured = None if error else measure_gate(con, name, spec, ids)
@@ -120,7 +139,8 @@ def judge_gates(
             detail = "applies to a cleaned dataset only; this one was not cleaned by this run"
             results.append(GateResult(name, spec, NOT_RUN, detail=detail))
             continue
-        results.append(judge_gate(name, spec, measured, error=error, probes_missed=sorted(missed & set(ids))))
+        blind = sorted(missed & {*ids, spec.metric})
+        results.append(judge_gate(name, spec, measured, error=error, probes_missed=blind))
         if spec.required:
             required.append(name)
     return results, required
@@ -157,6 +177,13 @@ def worst_places(
     elif spec.metric in ("exact-duplicates", "near-duplicates"):
         sign = "=" if spec.metric == "exact-duplicates" else "<>"
         sql = f"{base} duplicates WHERE kind {sign} 'exact'{order}"
+    elif spec.metric == "renamed-copies":
+        sql = f"{base} copies{order}"
+    elif spec.metric in _CLASSES:
+        sql = f"""
+            SELECT file, "row", any_value(field ORDER BY lexemes DESC, field), any_value(line ORDER BY lexemes DESC, field),
+                any_value(class ORDER BY lexemes DESC, field)
+            FROM {_CLASSES[spec.metric]} GROUP BY n, file, "row" ORDER BY max(lexemes) DESC, n LIMIT {int(most)}"""
     elif spec.metric == "most-repeated":
         most_copies = "(SELECT sample_id FROM samples GROUP BY sample_id ORDER BY count(*) DESC, min(n) LIMIT 1)"
         sql = f"{base} samples WHERE sample_id IN {most_copies}{order}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from fnmatch import fnmatchcase
 
-from governance.settings import GateSpec, Pipeline, Policy, PolicyGate
+from governance.samples import OVERLAP_CLASSES
+from governance.settings import GateSpec, Overlap, Pipeline, Policy, PolicyGate
 
 
 def check_policy(
@@ -31,6 +32,7 @@ def check_policy(
         else:
             reasons += [f"gate {name!r} {why} (policy {policy.name!r})" for why in _looser(name, floor, spec)]
     reasons += [f"policy {policy.name!r}: {why}" for why in _rules(policy, pipeline, rules_digest, packs)]
+    reasons += [f"policy {policy.name!r}: {why}" for why in _sources(policy, pipeline)]
     if policy.expires_days is not None and pipeline.expires_days > policy.expires_days:
         reasons.append(
             f"policy {policy.name!r}: a verdict may hold {policy.expires_days} days, the pipeline says "
@@ -83,6 +85,24 @@ def _counts_less(name: str, floor: PolicyGate, spec: GateSpec) -> list[str]:
     ]
     if missing := [s for s in floor.severity if s not in spec.severity]:
         why.append(f"does not count findings of severity {', '.join(missing)}")
+    return why
+
+
+def _sources(policy: Policy, pipeline: Pipeline) -> list[str]:
+    """What the dataset was not compared with, and what was let pass, where a gate on overlap is required."""
+    named, least = pipeline.overlap, Overlap().least
+    digests = set(named.digests.values())
+    missing = [digest[:16] for digest in policy.sources if digest not in digests]
+    why = [f"source of digest {digest} was not compared with" for digest in missing]
+    counted = {floor.metric or name for name, floor in policy.required_gates.items()}
+    counted &= set(OVERLAP_CLASSES) - {"split-overlap"}
+    if (counted or policy.sources) and named.allow:
+        why.append(f"sources {', '.join(map(repr, named.allow[:5]))} are allowed by the pipeline")
+    if "protected-overlap" in counted and named.least > least:
+        why.append(f"shared runs count from {least} lexemes on, the pipeline says {named.least}")
+    most = policy.max_dedup_threshold
+    if "held-out-overlap" in counted and most is not None and named.threshold > most:
+        why.append(f"held-out samples are searched from similarity {most:g} on, the pipeline says {named.threshold:g}")
     return why
 
 

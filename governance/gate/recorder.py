@@ -7,6 +7,7 @@ the gates on which it does not agree. No answer is an error, never agreement.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -16,9 +17,12 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from governance.errors import GovernanceError
-from governance.gate.judge import GateResult
+
+if TYPE_CHECKING:
+    from governance.gate.judge import GateResult
 
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from governance.gate.recorder import serve; serve()"
 
@@ -28,7 +32,7 @@ class Recorder:
     The recording process; a context manager, so that it never outlives its check.
 
     Raises:
-        GovernanceError: from `record`, when the process ended without an answer or could not record.
+        GovernanceError: from `disagreements`, when the process ended without an answer or could not record.
     """
 
     def __init__(self) -> None:
@@ -49,10 +53,14 @@ class Recorder:
         self._process.stdin.close()
         self._answer = Connection(answer, writable=False)
 
-    def record(self, results: Sequence[GateResult], out: Path, run_id: str, moment: datetime) -> list[str]:
-        """Record *results* in the folder *out*; returns a line per gate on which Great Expectations does not agree."""
-        try:
+    def start(self, results: Sequence[GateResult], out: Path, run_id: str, moment: datetime) -> None:
+        """Begin to record *results* in the folder *out*; `disagreements` waits for the end of it."""
+        with contextlib.suppress(BrokenPipeError):  # `disagreements` says why
             self._request.send((list(results), out.resolve(), run_id, moment))
+
+    def disagreements(self) -> list[str]:
+        """Return a line per gate on which Great Expectations does not agree, once all of them are recorded."""
+        try:
             kind, value = self._answer.recv()
         except (EOFError, OSError):
             raise GovernanceError(
@@ -69,6 +77,10 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
         self._request.close()
         self._answer.close()
         self._process.kill()
@@ -79,6 +91,9 @@ def serve() -> None:
     """Import, wait for one request on standard input, answer, end. Runs in the recording process."""
     answer = Connection(int(os.environ.pop("GOVERNANCE_ANSWER")), readable=False)
     request = Connection(os.dup(sys.stdin.fileno()), writable=False)
+    from governance import quick
+
+    quick.postpone()
     from governance.gate.expectations import import_great_expectations, record_gates
 
     try:

@@ -19,6 +19,28 @@ from governance.samples import QUARANTINE, SAMPLES
 QUARANTINE_BYTES = 4 << 20
 
 
+def bad_identity(place: int, reason: str, detail: str, raw: bytes) -> bytes:
+    """
+    Return what the digest of a dataset takes of a bad record, 40 bytes.
+
+    The number of records before it in the dataset (8 bytes, little-endian), then the SHA-256 of its bytes. Of a
+    record over the limit only the start is kept, so its size, which *detail* holds, is hashed behind it.
+    """
+    seen = hashlib.sha256(raw)
+    if reason == "too-large":
+        seen.update(detail.encode())
+    return place.to_bytes(8, "little") + seen.digest()
+
+
+def whole_digest(samples: bytes, bad: bytes) -> str:
+    """
+    Return the digest of a dataset from that of its samples and that of its bad records, 32 bytes each.
+
+    *bad* is empty where no record is bad; the digest is then that of the samples.
+    """
+    return hashlib.sha256(samples + bad).hexdigest() if bad else samples.hex()
+
+
 class Writer:
     """Writes one dataset into *work*; both files are complete only after the ``with`` block."""
 
@@ -26,10 +48,10 @@ class Writer:
         self.samples = work / "samples.arrow"
         self._bad_path = work / "quarantine.arrow"
         self.count = self.records = 0
-        self._digest = hashlib.sha256()
+        self._digest, self._bad_digest = hashlib.sha256(), hashlib.sha256()
         self._waiting: list[pa.RecordBatch] = []
         self._bad: list[tuple[Any, ...]] = []
-        self._bad_size = 0
+        self._bad_size = self._bad_count = 0
 
     def __enter__(self) -> Self:
         try:
@@ -60,7 +82,7 @@ class Writer:
     @property
     def digest(self) -> str:
         """Digest of the dataset, 64 hex digits."""
-        return self._digest.hexdigest()
+        return whole_digest(self._digest.digest(), self._bad_digest.digest() if self._bad_count else b"")
 
     @property
     def quarantine(self) -> pa.Table:
@@ -87,12 +109,14 @@ class Writer:
         for row, line, reason, detail, raw in parsed.bad:
             self._bad.append((self.name.encode(), self.file_records + row, line, reason.encode(), detail.encode(), raw))
             self._bad_size += len(raw)
+            self._bad_digest.update(bad_identity(self.records + row, reason, detail, raw))
             if self._bad_size > QUARANTINE_BYTES:
                 self._flush_bad()
         self._digest.update(parsed.identity)
         self.shapes |= parsed.shapes
         self.file_records += parsed.records
         self.file_quarantined += len(parsed.bad)
+        self._bad_count += len(parsed.bad)
         self.records += parsed.records
 
     def _append(self, batch: pa.RecordBatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,9 @@ class Ingested:
         count: samples in it.
         records: all records, those in quarantine included.
         digest: SHA-256 over, per sample in order, the raw sample id, the length of the canonical metadata (8 bytes,
-            little-endian) and the canonical metadata: the record without its texts, keys sorted.
+            little-endian) and the canonical metadata: the record without its texts, keys sorted. Where records are
+            bad it is the SHA-256 over that and the SHA-256 over all `output.bad_identity`.
+        dataset: the file or folder that was named; None for a stored dataset.
     """
 
     samples: Path
@@ -68,6 +70,7 @@ class Ingested:
     quarantine: pa.Table
     files: tuple[InputFile, ...]
     digest: str
+    dataset: Path | None = None
 
 
 def ingest_files(
@@ -105,7 +108,7 @@ def ingest_files(
     with Writer(Path(work)) as out, Workers(parser, processes if size >= INLINE_BYTES else 0) as workers:
         for source in sources:
             files.append(_ingest(source, parser, workers, out, encoding, progress))
-    return Ingested(out.samples, out.count, out.records, out.quarantine, tuple(files), out.digest)
+    return Ingested(out.samples, out.count, out.records, out.quarantine, tuple(files), out.digest, Path(dataset))
 
 
 def _check_columns(columns: Mapping[str, str]) -> None:
@@ -176,9 +179,17 @@ def _parse(source: Source, parser: Parser, workers: Workers, data: Iterator[byte
     yield from workers.map(chunks)
 
 
-def files_unchanged(files: Iterable[InputFile]) -> list[str]:
-    """Hash *files* again and return the names of those that are gone or whose bytes are not those that were read."""
-    changed = []
+def files_unchanged(
+    files: Iterable[InputFile], dataset: Path | None = None, mask: Callable[[str], str] = str
+) -> list[str]:
+    """
+    Hash *files* again and return the names of those that are gone or whose bytes are not those that were read.
+
+    Of a folder *dataset* the names of files that it now has beside them too, so that a file that was added or renamed
+    while the rest was read is not passed over.
+    """
+    files = list(files)
+    changed = [] if dataset is None else _listed_otherwise(dataset, files, mask)
     for file in files:
         digest = hashlib.sha256()
         try:
@@ -190,4 +201,15 @@ def files_unchanged(files: Iterable[InputFile]) -> list[str]:
             continue
         if digest.hexdigest() != file.sha256:
             changed.append(file.name)
-    return changed
+    return list(dict.fromkeys(changed))
+
+
+def _listed_otherwise(dataset: Path, files: Sequence[InputFile], mask: Callable[[str], str]) -> list[str]:
+    """Names of the files that *dataset* lists now and did not, or did and does not any more."""
+    try:
+        now = {source.path: source.name for source in find_sources(dataset, mask)}
+    except InputError:  # gone, empty, or with a file that cannot be read: no longer what was read
+        return [mask(dataset.name)]
+    then = {file.path: file.name for file in files}
+    other = [*(n for p, n in then.items() if p not in now), *(n for p, n in now.items() if p not in then)]
+    return other or ([] if list(now) == list(then) else [mask(dataset.name)])

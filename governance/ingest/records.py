@@ -290,6 +290,21 @@ def provenance(record: dict[str, Any], plan: Plan) -> dict[str, Any]:
     return out
 
 
+def licence_place(record: dict[str, Any], columns: Mapping[str, str]) -> tuple[dict[str, Any], str] | None:
+    """
+    Return where the licence of *record* stands, as (dict, key), by the order of `provenance`; None if nowhere.
+
+    Args:
+        columns: column map of the dataset; a place with a value comes before one that is empty.
+    """
+    names = ("licence", *(alias for alias, name in ALIASES.items() if name == "licence"))
+    places = [(record, column) for column, name in columns.items() if name == "licence" and column in record]
+    for holder in (record, *(record[m] for m in METADATA if type(record.get(m)) is dict)):
+        places += [(holder, name) for name in names if name in holder]
+    filled = [(holder, key) for holder, key in places if _name(holder[key]) is not None]
+    return next(iter(filled or places), None)
+
+
 def _take(out: dict[str, Any], name: str, value: Any) -> None:
     if name in out:
         return

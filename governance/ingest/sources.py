@@ -21,6 +21,7 @@ FORMATS = {
 COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
 OTHER_COMPRESSIONS = (".bz2", ".xz", ".lz4", ".zip", ".7z", ".br")
 BINARY = ("parquet", "arrow")
+SPLIT = "split.json"  # the account that `governance split` writes beside the parts: no text, so no part of a dataset
 EXPECTED = ".jsonl, .json or .csv (also with .gz or .zst), .parquet, or a folder of them"
 
 
@@ -118,6 +119,8 @@ def _folder(folder: Path, prefix: str) -> list[Source]:
     out: list[Source] = []
     for name in entries:
         path = folder / name
+        if name == SPLIT and _is_account(path):
+            continue
         if path.is_dir():
             # A link to a folder could lead round in a circle.
             out += [] if path.is_symlink() else _folder(path, f"{prefix}{name}/")
@@ -125,6 +128,17 @@ def _folder(folder: Path, prefix: str) -> list[Source]:
             source = _known(path, prefix + name)
             out += [source] if source else []
     return sorted(out, key=lambda s: s.name) if not prefix else out
+
+
+def _is_account(path: Path) -> bool:
+    """Say whether *path* is what a split says of itself; a dataset of that name is read like any other."""
+    if not path.is_file() or path.stat().st_size > 16 << 20:
+        return False
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and str(value.get("schema", "")).startswith("governance/split/")
 
 
 def _split(folder: Path, prefix: str, split: object) -> list[Source]:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from governance.data import data_folder
 from governance.report import plots
+from governance.report.bytecode import TemplateCache
 from governance.report.messages import message
 from governance.report.spans import Spans, visible
 from governance.report.tables import RunTables, first_places, largest_clusters, quarantine_reasons
@@ -45,6 +46,7 @@ def environment() -> jinja2.Environment:
         finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=TemplateCache(),
     )
     env.filters |= {"number": number, "rate": rate, "measured": measured, "limit": limit}
     return env
@@ -67,6 +69,7 @@ def view(evidence: Evidence, tables: RunTables, spans: Spans, language: str) -> 
         "clusters": largest_clusters(tables.duplicates, CLUSTERS, MEMBERS),
         "quarantine": quarantine_reasons(tables.quarantine),
         "plots": _plots(evidence["distributions"], words),
+        "copies": _copies_view(evidence["duplicates"], words),
         "answered": [i for i in evidence["checklist"] if i["status"] != "not_checked" or i["value"]],
         "unanswered": [i for i in evidence["checklist"] if i["status"] == "not_checked" and not i["value"]],
         "files": evidence["dataset"]["files"][:FILES],
@@ -133,6 +136,47 @@ def _plots(distributions: Mapping[str, Any], words: Words) -> list[tuple[str, Ma
         counts = [count for _, count in ordered]
         out.append((words("languages"), plots.rows("lang", words("languages"), words("samples"), names, counts)))
     return out
+
+
+def _copies_view(duplicates: Mapping[str, Any], words: Words) -> dict[str, Any] | None:
+    """Rows by their copies, as a plot and as lines, and what removing the copies costs; None for older evidence."""
+    if "copies" not in duplicates:
+        return None
+    names, copies, removal = ("1", "2", "3", "more"), duplicates["copies"], duplicates["removal"]
+    labels = ["1", "2", "3", ">3"]
+    shares = {kind: [counts[k] / max(1, sum(counts.values())) for k in names] for kind, counts in copies.items()}
+    series = [(words(f"copies_{kind}"), [100 * s for s in shares[kind]]) for kind in ("all", "exact")]
+    title = words("copies_title")
+    return {
+        "plot": plots.bars("copies", title, words("copies_axis"), words("percent_of_rows"), labels, series),
+        "title": title,
+        "lines": [
+            {
+                "label": label,
+                **{f"{kind}_rows": copies[kind][k] for kind in copies},
+                **{kind: shares[kind][i] for kind in copies},
+            }
+            for i, (k, label) in enumerate(zip(names, labels, strict=True))
+        ],
+        "sizes": [{**s, "label": _range(s["from"], s["to"])} for s in duplicates["sizes"] if s["clusters"]],
+        "all": removal,
+        "groups": [("step", removal["steps"]), ("repository", removal["repositories"])],
+        "search": _search_says(duplicates["search"], words) if duplicates["search"] else "",
+    }
+
+
+def _search_says(search: Mapping[str, Any], words: Words) -> str:
+    """How duplicates were searched, and how many of them that finds."""
+    filled = {k: number(search[k]) for k in ("threshold", "compared", "pairs", "permutations", "bands", "rows")}
+    says = words(f"search_{search['method']}", **filled, recall=rate(search["expected_recall"]))
+    if search["measured_recall"] is None:
+        return says
+    part = {"n": number(search["measured_on"]), "pairs": number(search["measured_pairs"])}
+    return f"{says} {words('search_measured', recall=rate(search['measured_recall']), **part)}"
+
+
+def _range(low: int, high: int | None) -> str:
+    return f">{low - 1}" if high is None else str(low) if low == high else f"{low}–{high}"
 
 
 def _aligned(counts: list[Mapping[str, int]]) -> tuple[list[str], list[list[int]]]:

@@ -7,17 +7,14 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from governance.errors import UsageError
 from governance.report.spans import Spans, Texts, visible
-from governance.report.tables import RunTables, largest_clusters
+from governance.report.tables import RunTables
 from governance.samples import Text
 from governance.scan.sensitive import SensitiveText
 
 CONTEXT = 2  # lines before and after a place
-CLUSTER_LINES = 12  # lines shown of each member of a cluster
 WIDTH = 160  # characters of a line before it is cut around the place
 
 Mask = tuple[int, int, str]
@@ -29,29 +26,21 @@ def show_findings(
     sensitive: Collection[str],
     *,
     rule: str | None = None,
-    cluster: int | None = None,
     limit: int = 20,
     reveal: bool = False,
     scanner: SensitiveText | None = None,
 ) -> Iterator[str]:
     """
-    Yield the flagged places of *rule* (default: of all), or the members of *cluster*, one block of lines each.
+    Yield the flagged places of *rule* (default: of all), one block of lines each.
 
     Args:
         texts: ``n`` of a sample -> its texts, from the dataset store.
         sensitive: ids of the rules whose findings are masked, in their own block and wherever a block touches them.
-        cluster: ``n`` of the kept sample of a cluster.
         limit: the most blocks; a last line says how many more there are.
         scanner: looks at what is shown once more, for secrets that the run's own packs do not know.
         reveal: show secrets and personal data. Control characters stay escaped: a sample must not drive a terminal.
-
-    Raises:
-        UsageError: no such cluster.
     """
     spans = Spans(texts, frozenset() if reveal else sensitive, tables.findings, scanner=None if reveal else scanner)
-    if cluster is not None:
-        yield from _show_cluster(tables.duplicates, spans, texts, cluster, limit)
-        return
     findings = tables.findings if rule is None else tables.findings.filter(pc.equal(tables.findings["rule"], rule))
     for row in findings.slice(0, limit).to_pylist():
         yield _block(row, next((t for t in texts(row["n"]) if t.field == row["field"]), None), spans)
@@ -130,43 +119,3 @@ def columns(text: str) -> int:
     4
     """
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in text)
-
-
-def _show_cluster(duplicates: pa.Table, spans: Spans, texts: Texts, cluster: int, limit: int) -> Iterator[str]:
-    members = duplicates.filter(pc.equal(duplicates["cluster"], cluster))
-    if not members.num_rows:
-        known = ", ".join(str(c["cluster"]) for c in largest_clusters(duplicates, 5, 1))
-        raise UsageError(f"cluster {cluster} is not in this run; the largest are {known or 'none'}")
-    rows = members.slice(0, limit).to_pylist()
-    first = rows[0]
-    yield _member(f"{first['kept_file']}#{first['kept_row']}  kept, {members.num_rows:,} copies", cluster, spans, texts)
-    for row in rows:
-        head = f"{row['file']}#{row['row']}  {row['kind']}"
-        if row["similarity"] is not None:
-            head += f" {row['similarity']:.3f}"
-        yield _member(head, row["n"], spans, texts)
-    if members.num_rows > limit:
-        yield f"and {members.num_rows - limit:,} more"
-
-
-def _member(head: str, n: int, spans: Spans, texts: Texts) -> str:
-    """The first lines of every text of one sample."""
-    out = [visible(head)]
-    for text in texts(n):
-        if text.text:
-            out.append(f"  {visible(text.field)}")
-            out += _first_lines(text.text, spans.masks_in(n, text, 0, CLUSTER_LINES * WIDTH))
-    return "\n".join(out) + "\n"
-
-
-def _first_lines(text: str, masks: list[Mask]) -> list[str]:
-    out, low = [], 0
-    for number in range(CLUSTER_LINES):
-        high = text.find("\n", low)
-        high = len(text) if high < 0 else high
-        stop = min(high, low + WIDTH)
-        out.append(f"  {number + 1:>4} | {_masked(text, low, stop, masks)}{'…' if stop < high else ''}".rstrip())
-        low = high + 1
-        if low > len(text):
-            return out
-    return [*out, "       …"]

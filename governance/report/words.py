@@ -57,6 +57,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "digest": ("Digest", "摘要"),
     "distinct": ("distinct", "不同样本"),
     "duplicates": ("Duplicates", "重复"),
+    "stricter_licences": (
+        "clusters in which a copy has a stricter licence than the kept sample; `governance clean` writes it there",
+        "个簇中有副本的许可证比保留样本更严格；`governance clean` 会把它写入保留样本",
+    ),
     "duplicates_caption": ("Largest clusters", "最大的簇"),
     "effective": ("effective", "有效"),
     "encoding": ("Encoding", "编码"),
@@ -112,6 +116,29 @@ WORDS: dict[str, tuple[str, str]] = {
     "of_routes": ("routes", "条路由"),
     "of_samples": ("samples", "条样本"),
     "of_stories": ("stories", "个故事"),
+    "overlap": ("Overlap", "重叠"),
+    "overlap_allowed": ("allowed", "允许"),
+    "overlap_caption": ("Sources that most samples share text with", "与最多样本共享文本的来源"),
+    "overlap_class": ("Class", "类别"),
+    "overlap_class_containment": ("mostly contained", "大部分包含"),
+    "overlap_class_held-out": ("in the held-out set", "出现在留出集中"),
+    "overlap_class_item": ("benchmark item", "基准测试题目"),
+    "overlap_class_item-renamed": ("benchmark item, renamed", "基准测试题目（改名）"),
+    "overlap_class_item-rephrased": ("benchmark item, perhaps rephrased", "基准测试题目（可能改写）"),
+    "overlap_class_renamed": ("renamed copy", "改名副本"),
+    "overlap_class_split": ("in another part", "出现在另一部分"),
+    "overlap_class_verbatim": ("word for word", "逐字相同"),
+    "overlap_compared": ("Compared with", "比较对象"),
+    "overlap_items": (
+        "benchmark items, {n} of them too common to judge by",
+        "道基准测试题目，其中 {n} 道过于常见、无法判断",
+    ),
+    "overlap_licence": ("Licence", "许可证"),
+    "overlap_licence_none": ("not known", "未知"),
+    "overlap_longest": ("Longest run, lexemes", "最长片段（词元）"),
+    "overlap_nothing": ("Nothing is shared with what was compared.", "与比较对象没有共享内容。"),
+    "overlap_samples": ("samples that share text with a source", "与来源共享文本的样本"),
+    "overlap_source": ("Source", "来源"),
     "pipeline": ("Pipeline", "流水线"),
     "policy": ("Policy", "策略"),
     "policy_none": ("none", "无"),
@@ -167,6 +194,53 @@ WORDS: dict[str, tuple[str, str]] = {
     "severity_info": ("info", "提示"),
     "severity_warning": ("warning", "警告"),
     "clusters_axis": ("samples in the cluster", "簇内样本数"),
+    "all_rows": ("All", "全部"),
+    "copies_all": ("equal or near", "相同或近似"),
+    "copies_axis": ("copies of a row in the dataset, itself included", "该行在数据集中的副本数（含自身）"),
+    "copies_head": ("Copies", "副本数"),
+    "copies_exact": ("equal texts", "文本相同"),
+    "copies_note": (
+        "Copies of a row are the samples of its cluster, itself included; those with equal texts are counted beside.",
+        "一行的副本指其所在簇的样本（含自身）；文本相同者另行计数。",
+    ),
+    "copies_study": (
+        "Why it matters: after fine-tuning, StarCoder2-3B gave back word for word 4.9 % of the passages that "
+        "stood once in its data, 23.7 % of those that stood twice, 45.1 % at three times and 63.1 % above "
+        "(recounted from the published outputs of Salerno, Al-Kaswan and Izadi, MSR 2025, arXiv:2501.17501).",
+        "为何重要：微调后的 StarCoder2-3B 能逐字复现数据中出现一次的片段的 4.9 %、出现两次的 23.7 %、三次的 45.1 "
+        "%、三次以上的 63.1 %（据 Salerno、Al-Kaswan 与 Izadi 发表的输出重新统计，MSR 2025，arXiv:2501.17501）。",
+    ),
+    "copies_title": ("Rows by number of copies", "按副本数划分的行"),
+    "groups_left": ("{n} more together", "其余 {n} 个合计"),
+    "no_name": ("none named", "未注明"),
+    "percent_of_rows": ("% of rows", "占行数的 %"),
+    "removal_caption": ("What removing the copies costs", "删除副本的代价"),
+    "repository": ("Repository", "仓库"),
+    "rows_after": ("Rows after", "删除后行数"),
+    "rows_before": ("Rows before", "删除前行数"),
+    "rows_removed": ("Rows removed", "删除行数"),
+    "search_exact": (
+        "Searched by the exact join at similarity {threshold}: {compared} pairs were compared, {pairs} reach it. "
+        "Every sample that reaches it with a kept one is found, and similarities are counted, not estimated: "
+        "recall is 1 by construction.",
+        "以精确连接检索，相似度阈值 {threshold}：比较 {compared} 对，其中 {pairs} 对达到阈值。凡与保留样本达到阈"
+        "值者均被找到，相似度为精确计数而非估计，召回率按构造为 1。",
+    ),
+    "search_measured": (
+        "For {n} samples it found {recall} of the {pairs} pairs that an exact search has.",
+        "对 {n} 条样本，找到精确检索所得 {pairs} 对中的 {recall}。",
+    ),
+    "search_minhash": (
+        "Searched by MinHash at similarity {threshold}: {permutations} permutations in {bands} bands of {rows}, "
+        "{compared} pairs compared exactly, {pairs} reach it. Expected recall at the threshold: {recall}.",
+        "以 MinHash 检索，相似度阈值 {threshold}：{permutations} 个置换，{bands} 段每段 {rows} 行，精确比较 "
+        "{compared} 对，其中 {pairs} 对达到阈值。阈值处的预期召回率：{recall}。",
+    ),
+    "sizes_caption": ("Clusters by size", "按大小划分的簇"),
+    "step": ("Step", "步骤"),
+    "words_after": ("Words after", "删除后词数"),
+    "words_before": ("Words before", "删除前词数"),
+    "words_lost": ("Words lost", "损失的词"),
 }
 """Key -> English, Chinese."""
 

@@ -153,7 +153,7 @@ def test_plots():
     _, page = page_of(made_run())
     drawings = [a for t, a in page.tags if t == "svg" and a.get("role") == "img"]
     ids = [a["id"] for _, a in page.tags if a.get("id")]
-    assert len(drawings) == 5
+    assert len(drawings) == 6
     assert len(ids) == len(set(ids))
     for drawing in drawings:
         assert set((drawing["aria-labelledby"] or "").split()) <= set(ids)
@@ -164,7 +164,7 @@ def test_accessible():
     """Every table has a caption and column headers, headings do not skip a level, and the language is named."""
     _, page = page_of(made_run(), "zh")
     names = [tag for tag, _ in page.tags]
-    assert names.count("table") == names.count("caption") == 4
+    assert names.count("table") == names.count("caption") > 6
     assert all(a.get("scope") for t, a in page.tags if t == "th")
     levels = [int(tag[1]) for tag in names if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and all(b - a <= 1 for a, b in itertools.pairwise(levels))
@@ -214,3 +214,45 @@ def test_contrast():
         for ink, ground in pairs:
             high, low = sorted((value[ink], value[ground]), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)
+
+
+def test_copies():
+    """The share of rows by their copies, the study that counted so, the cost of removal and the search are shown."""
+    text = page_of(made_run())[1].text
+    assert "Rows by number of copies" in text
+    assert ">3 11 0.9167 % 7 0.5833 %" in text
+    assert "Salerno, Al-Kaswan and Izadi, MSR 2025" in text
+    assert "Step implementation_spring_controller 840 9 831 130,200 128,940 0.9677 %" in text
+    assert "Step none named 360 0 360 54,110 54,110 0 %" in text
+    assert "4–10 2 11" in text
+    assert "25 pairs were compared, 4 reach it" in text and "recall is 1 by construction" in text
+
+
+def test_minhash_search():
+    """A search by signatures says what recall is to be expected and what was measured."""
+    run = made_run()
+    run.evidence["duplicates"]["search"] |= {
+        "method": "minhash", "permutations": 128, "bands": 32, "rows": 4, "expected_recall": 0.9975,
+        "measured_recall": 0.998, "measured_on": 2000, "measured_pairs": 512,
+    }  # fmt: skip
+    for language, words in (("en", "128 permutations in 32 bands of 4"), ("zh", "128 个置换，32 段每段 4 行")):
+        text = page_of(run, language)[1].text
+        assert words in text and "99.75 %" in text and "99.8 %" in text and "512" in text and "2,000" in text
+
+
+def test_older_evidence():
+    """A run of a version that did not count copies still has its page."""
+    run = made_run()
+    for key in ("search", "sizes", "largest_clusters", "copies", "removal"):
+        del run.evidence["duplicates"][key]
+    text = page_of(run)[1].text
+    assert "Largest clusters" in text and "Rows by number of copies" not in text
+
+
+def test_many_groups():
+    """Groups beyond those that are named are one line with their number."""
+    run = made_run()
+    run.evidence["duplicates"]["removal"]["repositories"].append(
+        {"name": None, "rows": 5, "rows_removed": 0, "words": 9, "words_removed": 0, "groups": 280}
+    )
+    assert "Repository 280 more together 5 0 5 9 9 0 %" in page_of(run)[1].text

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from made_run import HOSTILE, finding, made_run
+from made_run import HOSTILE, made_run
 
-from governance.errors import UsageError
 from governance.report.show import context, show_findings
-from governance.report.tables import FINDINGS_ACCEPTED, RunTables
 from governance.samples import Text
 
 SENSITIVE = frozenset({"secrets/password-assignment", "pii/email-address"})
@@ -96,28 +93,6 @@ def test_wide_characters():
     """The mark stands under the span also after characters that take two columns."""
     lines = context("路径 /get", 3, 7, [])
     assert lines == [">    1 | 路径 /get", "       |      ^^^^"]
-
-
-def test_cluster():
-    """A cluster shows the kept sample first, then its copies with kind and similarity, secrets masked."""
-    run = made_run()
-    texts = dict.fromkeys((7, 9, *range(100, 109)), run.texts[0])
-    start = texts[7][1].text.index("correct horse")
-    rows = [finding(n, "secrets/password-assignment", start, start + 13) for n in texts]
-    table = pa.Table.from_pylist(rows, schema=FINDINGS_ACCEPTED)
-    tables = RunTables(table, run.tables.duplicates, run.tables.quarantine)
-    blocks = list(show_findings(tables, texts.__getitem__, SENSITIVE, cluster=9, limit=2))
-    heads = [block.splitlines()[0] for block in blocks]
-    assert heads == [
-        "train.jsonl#9  kept, 3 copies",
-        "train.jsonl#106  near 0.875",
-        "train.jsonl#107  near 0.875",
-        "and 1 more",
-    ]
-    assert '@PostMapping("/createPost")' in blocks[0]
-    assert not any("horse" in block for block in blocks)
-    with pytest.raises(UsageError, match="cluster 1 is not in this run; the largest are 7, 9"):
-        list(show_findings(tables, texts.__getitem__, SENSITIVE, cluster=1))
 
 
 def test_text_is_gone():
