@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.14 found; name one with make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[dev,train]'
 	@touch $@
 
 demo: .venv/.installed
@@ -34,7 +34,7 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/check.py
 
 wheelhouse: .venv/.installed
-	$(BIN)/pip wheel --quiet --wheel-dir wheelhouse '.[dev]'
+	$(BIN)/pip wheel --quiet --wheel-dir wheelhouse '.[dev,train]'
 	@echo "wheelhouse/: copy it, then: pip install --no-index --find-links wheelhouse lora-data-governance"
 
 clean:

@@ -99,8 +99,8 @@ class Helpers:
 
     Attributes:
         recorder: where the gates are recorded; None without a record.
-        searcher: where duplicates are searched (`pipeline.search_and_probe`); None where that does not pay: on a large
-            dataset, on one core, or where the compiler of the kernels is imported already.
+        searcher: where duplicates are searched (`duplicates.search_and_probe`); None where that does not pay: on a
+            large dataset, on one core, or where the compiler of the kernels is imported already.
     """
 
     def __init__(self, dataset: Path | str, *, record: bool, processes: int = 0) -> None:
@@ -112,7 +112,7 @@ class Helpers:
             self.recorder = Recorder()
         cores = processes or len(os.sched_getaffinity(0))
         if cores > (2 if record else 1) and "numba" not in sys.modules and _is_small(Path(dataset)):
-            self.searcher = Aside("governance.pipeline", "governance.dedup.cluster", "governance.dedup.probe")
+            self.searcher = Aside("governance.duplicates", "governance.dedup.cluster", "governance.dedup.probe")
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +150,7 @@ def serve(modules: list[str]) -> None:
     calls = Connection(os.dup(0), writable=False)
     sys.excepthook = lambda kind, value, trace: _report(results, kind, value, trace)
     quick.hide()
+    quick.undocument()
     first, *_ = [importlib.import_module(name) for name in modules]
     while True:
         try:

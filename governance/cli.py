@@ -306,9 +306,11 @@ def accept(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; every expected failure is one line on stderr."""
-    import governance.cli_copies  # these register the other commands
-    import governance.cli_look
-    import governance.cli_train  # noqa: F401
+    given = sys.argv[1:] if arguments is None else arguments
+    if not (given and given[0] in {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}):
+        import governance.cli_copies  # these register the other commands
+        import governance.cli_look
+        import governance.cli_train  # noqa: F401
 
     try:
         app(args=arguments, standalone_mode=True)
@@ -339,6 +341,7 @@ def run() -> None:
     background import may still run; both are noise after the last line of a command.
     """
     quick.hide()
+    quick.undocument()
     quick.postpone()
     code: Any = 0
     try:

@@ -156,6 +156,12 @@ def overlap(
     threshold: Annotated[
         float | None, typer.Option(help="Least Jaccard similarity with a held-out sample, 0.5 to 1.0.")
     ] = None,
+    rephrased: Annotated[
+        float | None,
+        typer.Option(
+            help="Also list texts that are like a benchmark item in other words, from this cosine on, such as 0.4."
+        ),
+    ] = None,
     workspace: WorkspacePath = DEFAULT_WORKSPACE,
     column: Columns = None,
     encoding: Encoding = "auto",
@@ -172,7 +178,8 @@ def overlap(
         pipeline, workspace, columns=column, encoding=encoding, processes=processes, memory=memory_limit,
         indexes=index, benchmarks=benchmark, held_out=held_out, index_key=index_key,
     )  # fmt: skip
-    print_overlaps(overlap_dataset(dataset, settings, least=least, threshold=threshold), format_)
+    found = overlap_dataset(dataset, settings, least=least, threshold=threshold, rephrased=rephrased)
+    print_overlaps(found, format_)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -189,4 +196,9 @@ def find(
     from governance.cli_output import print_shared_runs
     from governance.index_build import find_in_file
 
-    print_shared_runs(find_in_file(file, index_folder, least=least, view=view, language=language, key=key), format_)
+    rows, finished = find_in_file(file, index_folder, least=least, view=view, language=language, key=key)
+    print_shared_runs(rows, format_)
+    if not finished:
+        typer.echo(
+            "unfinished: parts of the text stand in more places than were looked at; sources may be missing", err=True
+        )

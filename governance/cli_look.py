@@ -69,14 +69,21 @@ def report(
 
 @app.command(rich_help_panel=LOOK)
 def verify(
-    run: RunName = "latest",
+    run: Annotated[
+        str, typer.Argument(help="Run id, its beginning, 'latest', or the folder of a run, bundle or adapter.")
+    ] = ("latest"),
     policy_file: Annotated[Path | None, typer.Option(help="The company's policy: whose keys count.")] = None,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="Public key to trust, for a bundle or an adapter (repeatable).")
+    ] = None,
     workspace: WorkspacePath = DEFAULT_WORKSPACE,
 ) -> None:
-    """Check signature, digests of every file, expiry and verdict of a run."""
+    """Check signature, digests of every file, expiry and verdict of a run, of a bundle, or of an adapter."""
+    from governance.hand_out import verify_handed_out
     from governance.steps import verify_run
 
-    for line in verify_run(run, workspace, policy_file):
+    found = verify_handed_out(Path(run), workspace, policy_file, key or [])
+    for line in verify_run(run, workspace, policy_file) if found is None else found:
         typer.echo(line)
 
 

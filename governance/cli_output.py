@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from governance.index_build import Indexed
     from governance.overlaps import Overlaps
     from governance.rules import Rule
+    from governance.train.encode import Truncation
 
 COLOURS = {"PASSED": "green", "WARNED": "yellow", "WAIVED": "cyan", "FAILED": "red", "ERROR": "red", "NOT_RUN": "red", "CLOSED": "red"}  # fmt: skip  # noqa: E501
 LISTED = 40  # rows a table shows before it says how many more there are
@@ -70,8 +71,13 @@ def print_rows(rows: Iterable[Mapping[str, Any]], format_: str, *, title: str = 
     for row in listed[:shown]:
         table.add_row(*(cell(v) for v in row.values()))
     out().print(table)
-    if len(listed) > shown:
-        out().print(f"... and {len(listed) - shown:,} more; --format jsonl prints all")
+    _say_more(len(listed), shown)
+
+
+def _say_more(count: int, shown: int = LISTED) -> None:
+    """Say how many of *count* rows a table of the first *shown* leaves out."""
+    if count > shown:
+        out().print(f"... and {count - shown:,} more; --format jsonl prints all")
 
 
 def cell(value: Any) -> Any:
@@ -164,9 +170,7 @@ def print_checked(checked: Checked, format_: str, progress: Progress | None = No
         status = Text(g["status"], style=COLOURS[g["status"]])
         limit = Text(number(g, "limit"))
         checked_of = f"{g['checked']:,} {g['of']}" if g["checked"] is not None else ""
-        table.add_row(
-            Text(g["gate"]), status, number(g, "value"), limit, checked_of, Text(g["remedy"] if g["command"] else "")
-        )
+        table.add_row(Text(g["gate"]), status, number(g, "value"), limit, checked_of, Text(_remedy(g)))
     console.print(table)
     for reason in e["verdict"]["reasons"]:
         console.print(f"  {reason}", markup=False)
@@ -179,6 +183,11 @@ def print_checked(checked: Checked, format_: str, progress: Progress | None = No
     if progress is not None and progress.stages and sys.stderr.isatty():
         seconds = ", ".join(f"{name} {s:.1f} s" for name, s in progress.stages.items())
         print(seconds, file=sys.stderr)
+
+
+def _remedy(gate: Mapping[str, Any]) -> str:
+    """What mends the gate; without a remedy its command only shows the places."""
+    return "" if not gate["command"] else "look" if gate["remedy"] == "none" else str(gate["remedy"])
 
 
 def print_findings(findings: pa.Table, messages: Mapping[str, str], format_: str) -> None:
@@ -228,10 +237,13 @@ def print_duplicates(duplicates: pa.Table, format_: str) -> None:
                 "kind": r["kind"],
                 "copies": r["n_count_distinct"],
                 "clusters": r["kept_sample_id_count_distinct"],
-                "removed": "yes" if r["removed"] else "no",
+                "dropped by clean": "yes" if r["removed"] else "no",
             }
             for r in sorted(counted.to_pylist(), key=lambda r: (r["dataset"] or "", r["kind"]))
         ]
+        if not rows:
+            print("no copies")
+            return
         print_rows(rows, format_)
         places = [
             {
@@ -242,11 +254,11 @@ def print_duplicates(duplicates: pa.Table, format_: str) -> None:
             }
             for d in duplicates.slice(0, LISTED).to_pylist()
         ]
-        if places:
-            print_rows(places, format_)
+        print_rows(places, format_)
+        _say_more(duplicates.num_rows)
         return
-    keys = (*keys[:4], "kept_file", *keys[4:], "removed", "dataset")
-    print_rows(({k: d[k] for k in keys} for d in duplicates.to_pylist()), format_)
+    shown = (*keys[:4], "kept_file", *keys[4:], "removed", "dataset")
+    print_rows(({k: d[k] for k in shown} for d in duplicates.to_pylist()), format_)
 
 
 def search_line(search: Search) -> str:
@@ -317,36 +329,59 @@ def split_remarks(account: Mapping[str, Any]) -> Iterator[str]:
 
 def print_overlaps(overlaps: Overlaps, format_: str) -> None:
     """Print what samples share with sources: as a table counts per source and the longest places, else every row."""
-    table = overlaps.table
+    import pyarrow.compute as pc
+
     if check_format(format_) != "table":
-        print_rows(table.drop_columns(["n"]).to_pylist(), format_)
+        print_rows(overlaps.table.drop_columns(["n"]).to_pylist(), format_)
         return
-    keys = ["class", "index", "source", "source_licence", "allowed"]
-    counted = table.group_by(keys).aggregate([("n", "count_distinct"), ("lexemes", "max")])
-    rows = [
-        {
-            "class": r["class"], "source": r["source"], "licence": r["source_licence"], "index": r["index"],
-            "samples": r["n_count_distinct"], "longest": r["lexemes_max"], "allowed": "yes" if r["allowed"] else "",
-        }
-        for r in sorted(counted.to_pylist(), key=lambda r: (-r["n_count_distinct"], -r["lexemes_max"], r["source"] or ""))
-    ]  # fmt: skip
-    print_rows(rows, format_, title="sources")
-    longest = table.sort_by([("lexemes", "descending"), ("score", "descending"), ("n", "ascending")]).slice(0, LISTED)
-    places = [
-        {
-            "sample": f"{o['file']}#{o['row']}", "field": o["field"], "lines": _lines(o["line"], o["end_line"]),
-            "class": o["class"], "source": o["source"], "source lines": _lines(o["source_line"], o["source_end_line"]),
-            "licence": o["source_licence"], "lexemes": o["lexemes"], "score": o["score"], "df": o["df"],
-        }
-        for o in longest.to_pylist()
-    ]  # fmt: skip
-    if places:
-        print_rows(places, format_, title=f"places ({table.num_rows:,})")
+    secondary = pc.equal(overlaps.table["class"], "item-secondary")
+    table = overlaps.table.filter(pc.invert(secondary))
+    if not table.num_rows:
+        print("nothing is shared")
+    else:
+        print_rows(_shared_sources(table.to_pylist()), format_, title="sources")
+        order = [("lexemes", "descending"), ("score", "descending"), ("n", "ascending")]
+        places = [
+            {
+                "sample": f"{o['file']}#{o['row']}", "field": _at(o["field"], o["line"], o["end_line"]),
+                "class": o["class"], "source": _at(o["source"], o["source_line"], o["source_end_line"]),
+                "lexemes": o["lexemes"] or None, "score": o["score"],
+            }
+            for o in table.sort_by(order).slice(0, LISTED).to_pylist()
+        ]  # fmt: skip
+        print_rows(places, format_, title=f"places ({table.num_rows:,}, the longest first)")
+        _say_more(table.num_rows)
+    if below := overlaps.table.num_rows - table.num_rows:
+        print(f"{below:,} more are like items that a better hit in the same place names; --format jsonl prints them")
     if overlaps.undecidable:
-        out().print(
-            f"{len(overlaps.undecidable):,} of {overlaps.items:,} benchmark items are too short or too common to "
-            "tell anything, and were not looked for"
+        print(
+            f"{len(overlaps.undecidable):,} of {overlaps.items:,} benchmark items are too short or too common to tell "
+            "anything, and were not looked for"
         )
+
+
+def _shared_sources(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Count samples per class and source, of held-out sets per set; columns that would say nothing are left out."""
+    counted: dict[tuple[Any, ...], tuple[set[int], int]] = {}
+    for r in rows:
+        held_out = r["class"] == "held-out"
+        source = r["index"] if held_out else r["source"]
+        key = (r["class"], source, r["source_licence"], r["index"], "yes" if r["allowed"] else None)
+        samples, longest = counted.get(key, (set(), 0))
+        samples.add(r["n"])
+        counted[key] = samples, max(longest, r["lexemes"])
+    order = sorted(counted.items(), key=lambda c: (-len(c[1][0]), -c[1][1], c[0][1] or ""))
+    names = ("class", "source", "licence", "index", "allowed", "samples", "longest run")
+    table = [dict(zip(names, (*key, len(samples), longest or None), strict=True)) for key, (samples, longest) in order]
+    unsaid = {name for name in ("licence", "allowed", "longest run") if not any(row[name] for row in table)}
+    if len({row["index"] for row in table}) == 1:
+        unsaid.add("index")
+    return [{name: value for name, value in row.items() if name not in unsaid} for row in table]
+
+
+def _at(name: str, first: int | None, last: int | None) -> str:
+    lines = _lines(first, last)
+    return f"{name}:{lines}" if lines else name
 
 
 def _lines(first: int | None, last: int | None) -> str:
@@ -359,6 +394,34 @@ def print_collected(stats: Mapping[str, Any], path: Path) -> None:
     console.print(f"{path}: {stats['samples']:,} samples from {stats['files']:,} files", markup=False)
     for reason, count in sorted(stats["skipped"].items()):
         console.print(f"  left out: {count:,} {reason}", markup=False)
+
+
+def print_truncation(cut: Truncation) -> None:
+    """Print, on stderr, what the cutoff costs; a model that never saw the end of its answers does not write one."""
+    print(
+        f"{cut.samples:,} samples, the longest of {cut.longest:,} tokens: {cut.shortened:,} are shortened, "
+        f"{cut.left_out:,} left out; {cut.answer_tokens_lost:,} of {cut.answer_tokens:,} tokens of answers "
+        f"({cut.share_lost:.1%}) are never seen",
+        file=sys.stderr,
+    )
+
+
+def print_trained(record: Mapping[str, Any], path: Path, format_: str) -> None:
+    """Print what was trained, on what, and what is not known of it; with another format its record."""
+    if check_format(format_) != "table":
+        print_rows([record], format_)
+        return
+    sanity, losses = record["sanity"], record["losses"]
+    print(f"{path}: {record['status']}")
+    print(
+        f"{record['steps']:,} steps on {record['consumed']['rows_read']:,} of {record['data']['samples']:,} samples "
+        f"of dataset {record['data']['dataset'][:16]}"
+        + (f", the first {record['resumed_at']:,} of them before it went on" if record["resumed_at"] else "")
+    )
+    if losses:
+        print(f"loss {losses[0][1]:.3f} at the first step, {losses[-1][1]:.3f} at the last")
+    tensors = f"{sanity['parameters']:,} parameters in {sanity['tensors']} tensors, none empty"
+    print(f"{tensors}; the card is {path / 'README.md'}")
 
 
 def print_plan(plan: Sequence[Mapping[str, Any]], format_: str) -> None:
@@ -435,9 +498,8 @@ def print_indexed(account: Indexed, format_: str) -> None:
     print(f"{account.seconds:.1f} s, {rate:.1f} MB/s")
     for reason, count in sorted(account.skipped.items()):
         if count:
-            print(
-                f"  left out, {reason}: {count:,}{' (' + ', '.join(account.large) + ')' if reason == 'too-large' else ''}"
-            )
+            which = f" ({', '.join(account.large)})" if reason == "too-large" else ""
+            print(f"  left out, {reason}: {count:,}{which}")
     kind = "keyed, without text" if of["keyed"] else "with text"
     print(
         f"the index: {of['sources']:,} sources in {of['segments']} segments, {kind}, {of['fingerprints']:,} "
@@ -452,7 +514,7 @@ def print_shared_runs(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
         return
     shown = []
     for r in rows:
-        where = "/".join(p for p in (r["repository"] or r["name"], r["path"] or r["file"]) if p) or f"#{r['source']}"
+        where = "/".join(p for p in (r["name"] or r["repository"], r["path"] or r["file"]) if p) or f"#{r['source']}"
         row = "" if r["row"] is None else f"#{r['row']}"
         lines = "" if r["source_line"] is None else f":{r['source_line']}-{r['source_end_line']}"
         shown.append(
@@ -466,3 +528,40 @@ def print_shared_runs(rows: Sequence[Mapping[str, Any]], format_: str) -> None:
             }
         )
     print_rows(shown, format_)
+
+
+def print_audit(audit: Mapping[str, Any], folder: Path | None, format_: str) -> None:
+    """Print what an audit found: the headline, what comes back most, the limits and the status."""
+    check_format(format_)
+    if format_ == "json":
+        sys.stdout.write(json.dumps(audit, ensure_ascii=False, indent=1) + "\n")
+        return
+    if format_ == "jsonl":
+        for row in [*audit["rates"], *audit["amounts"]]:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        return
+    console = out()
+    table = make_table(("asked by", "what comes back", "members", "base", "twins", "base", "added", "95 %"))
+    for row in audit["headline"]:
+        shares = [row[k]["value"] for k in ("adapter_members", "base_members", "adapter_twins", "base_twins")]
+        did = row["did"]
+        added = f"{did['value']:+.1%}" if did else "-"
+        between = f"{did['low']:+.1%} to {did['high']:+.1%}" if did else row["why"]
+        table.add_row(row["kind"], _AUDITED[row["metric"]], *(f"{s:.1%}" for s in shares), added, between)
+    console.print(table)
+    limits = make_table(("limit", "found", "most", "status", ""))
+    for row in audit["limits"]:
+        found = "" if row["value"] is None else f"{row['value']:.4g}"
+        limits.add_row(row["name"], found, f"{row['limit']:g}", row["status"], row["why"])
+    console.print(limits)
+    for source in audit["sources"][:5]:
+        licence = source["source_licence"] or "licence not known"
+        place = f"{source['source_repository'] or ''} {source['source_path'] or ''}".strip()
+        console.print(f"{source['model']}: {source['longest']} lexemes of {place}, {licence}", markup=False)
+    where = f"; {folder}/audit.json has every number" if folder else ""
+    console.print(f"{audit['status']}{where}", markup=False)
+
+
+_AUDITED = {
+    "em50": "the next 50 exactly", "vr50": "a run of 50 lexemes", "extracted100-50": "in 100 draws, at even odds",
+}  # fmt: skip

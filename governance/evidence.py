@@ -175,6 +175,7 @@ def build_evidence(
         "duplicates": {
             **metrics.duplicate_facts(con, pipeline.dedup.threshold),
             **copy_facts(con, measured.tables.samples, measured.search, setup.sensitive.masked),
+            "renamed": len(measured.tables.copies["sample_id"].unique()),
             "stricter_licences": count_stricter(measured.tables),
         },
         "overlaps": overlap_facts(

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,27 @@ def write_durably(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_cached(path: Path) -> bytes | None:
+    """Return what `write_cached` wrote; None where it is not there or damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, data = content[:32], content[32:]
+    return data if data and hashlib.sha256(data).digest() == digest else None
+
+
+def write_cached(path: Path, data: bytes) -> None:
+    """Write whole or not at all. A cache only saves time, so a folder that cannot be written costs nothing else."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        Path(file.name).replace(path)
+    except OSError:
+        return
 
 
 def sync_file(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import gzip
 import io
 import os
@@ -113,18 +114,18 @@ def build_index(
 
 
 def index_counts(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the counts of a whole index, and what a lexeme costs in bytes per view beyond the stored text."""
+    """Return the counts of a whole index, and what a lexeme of a view costs in bytes beyond the stored text."""
     segments = manifest["segments"]
     total = {k: sum(s[k] for s in segments) for k in ("sources", "texts", "bytes", *VIEWS)}
     beyond = sum(p["bytes"] for s in segments for name, p in s["parts"].items() if name != "text.bin")
-    lexemes = total["verbatim"]
+    lexemes = sum(total[view] for view in VIEWS)  # each view has its own: the renamed one leaves out comments
     return {
         "path": str(folder),
         "keyed": manifest["keyed"],
         "segments": len(segments),
         **total,
         "fingerprints": sum(s["fingerprints"][v] for s in segments for v in VIEWS),
-        "bytes_per_lexeme_and_view": beyond / lexemes / len(VIEWS) if lexemes else 0.0,
+        "bytes_per_lexeme_and_view": beyond / lexemes if lexemes else 0.0,
     }
 
 
@@ -334,9 +335,12 @@ def _bytes(path: Path) -> bytes:
 
 def find_in_file(
     file: Path, folder: Path, *, least: int = 50, view: str = "both", language: str = "", key: Path | None = None
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], bool]:
     """
-    Return the runs that the text *file* (``-``: standard input) shares with the index in *folder*, as rows to print.
+    Return the runs that the text *file* (``-``: standard input) shares with the index in *folder*, as rows to print,
+    and whether all places were looked at; see ``unfinished`` of `SourceIndex.find`.
+
+    What is sensitive in names, paths and the other strings of sources is masked.
 
     Raises:
         InputError: the file cannot be read or is no text.
@@ -348,6 +352,7 @@ def find_in_file(
     from governance.languages.detect import language_number, path_number
     from governance.languages.lexer import LANGUAGES
     from governance.overlap.lookup import SourceIndex
+    from governance.scan.sensitive import SensitiveText
 
     if view not in (*VIEWS, "both"):
         raise UsageError(f"--view {view!r}: expected verbatim, renamed or both")
@@ -365,8 +370,10 @@ def find_in_file(
     languages = None if number is None else [LANGUAGES[number]]
     runs = index.find([text], least=least, views=VIEWS if view == "both" else (view,), languages=languages)
     sources = index.sources.take(runs["source"].combine_chunks())
+    mask = functools.cache(SensitiveText.of().masked)
     rows = []
     for run, source in zip(runs.to_pylist(), sources.to_pylist(), strict=True):
         shown = {k: v for k, v in run.items() if k != "text"}
-        rows.append({**shown, **{k: v for k, v in source.items() if k not in shown}})
-    return rows
+        shown |= {k: v for k, v in source.items() if k not in shown}
+        rows.append({k: mask(v) if isinstance(v, str) else v for k, v in shown.items()})
+    return rows, not (runs.schema.metadata or {}).get(b"unfinished")

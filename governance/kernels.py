@@ -46,16 +46,19 @@ class _Cache(FunctionCache):
             return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
 
 
-def kernel(signature: Any = None) -> Callable[[F], F]:
+def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[F], F]:
     """
     Return a decorator that compiles for *signature* at import; without one, for what a kernel of its file passes.
+
+    *inline*: become part of each caller, before it is compiled. A call costs two atomic counts per array that it
+    passes, so what runs for every few bytes is no call.
 
     The machine code is cached beside the source, or in the user's cache folder where that is not writable. Where
     neither is, every process compiles anew (some seconds).
     """
 
     def compile_it(function: F) -> F:
-        compiled: Any = njit(nogil=True)(function)
+        compiled: Any = njit(nogil=True, inline="always" if inline else "never")(function)
         if not hasattr(compiled, "compile"):  # NUMBA_DISABLE_JIT is set, and the function stays what it is
             return function
         with contextlib.suppress(RuntimeError):  # no folder for a cache

@@ -24,6 +24,7 @@ from governance.settings import GateSpec, Pipeline
 from governance.store import Workspace
 
 if TYPE_CHECKING:
+    from governance.overlap.benchmark import Found, Items
     from governance.overlap.lookup import SourceIndex
 
 PROTECTED, BENCHMARK, HELD_OUT = "protected-overlap", "benchmark-overlap", "held-out-overlap"
@@ -47,6 +48,7 @@ class Overlaps:
         missed: the metrics whose probe was missed.
         undecidable: names of benchmark items that are too common to judge by.
         items: how many benchmark items were looked for.
+        unfinished: samples with a text that stands in more places of an index than are looked at; its gate is an ERROR.
     """
 
     table: pa.Table
@@ -54,6 +56,7 @@ class Overlaps:
     missed: tuple[str, ...] = ()
     undecidable: tuple[str, ...] = ()
     items: int = 0
+    unfinished: int = 0
 
 
 NOTHING = Overlaps(OVERLAPS.empty_table())
@@ -166,11 +169,18 @@ def find_overlaps(samples: Path, setup: Setup, options: Options, work: Path) -> 
         run.look()
     table = name_samples(run.found, samples, allow=setup.pipeline.overlap.allow, mask=setup.sensitive.masked)
     undecidable = tuple(setup.sensitive.masked(name) for name in run.undecidable)
-    return Overlaps(table, tuple(run.compared), tuple(run.missed), undecidable, run.items)
+    late = len(set(run.unfinished))
+    missed = tuple(dict.fromkeys([*run.missed, PROTECTED] if late else run.missed))
+    return Overlaps(table, tuple(run.compared), missed, undecidable, run.items, late)
 
 
 def overlap_dataset(
-    dataset: str, options: Options, *, least: int | None = None, threshold: float | None = None
+    dataset: str,
+    options: Options,
+    *,
+    least: int | None = None,
+    threshold: float | None = None,
+    rephrased: float | None = None,
 ) -> Overlaps:
     """
     Return what *dataset* shares with the sources of the pipeline and those of *options*; nothing is judged.
@@ -189,7 +199,10 @@ def overlap_dataset(
         raise UsageError(f"--least {least}: expected 50 to 100000; an index finds all runs of 50 lexemes, not of fewer")
     if threshold is not None and not 0.5 <= threshold <= 1.0:
         raise UsageError(f"--threshold {threshold}: expected 0.5 to 1.0")
-    given = {k: v for k, v in (("least", least), ("threshold", threshold)) if v is not None}
+    if rephrased is not None and not 0.05 <= rephrased <= 1.0:
+        raise UsageError(f"--rephrased {rephrased}: expected 0.05 to 1.0; 0.4 is a good first try")
+    chosen = (("least", least), ("threshold", threshold), ("rephrased", rephrased))
+    given = {k: v for k, v in chosen if v is not None}
     overlap = setup.pipeline.overlap.model_copy(update=given)
     setup = dataclasses.replace(setup, pipeline=setup.pipeline.model_copy(update={"overlap": overlap}))
     with workspace.work() as work:
@@ -197,6 +210,11 @@ def overlap_dataset(
         if not ingested.count:
             raise InputError(f"{setup.sensitive.masked(dataset)}: has no readable sample, so nothing can be compared")
         found = find_overlaps(ingested.samples, setup, options, work)
+    if found.unfinished:
+        raise RuleError(
+            f"{found.unfinished} samples are unfinished: parts of them stand in more places of an index than are "
+            "looked at, so what was not found in them proves nothing; make a smaller index"
+        )
     if found.missed:
         raise RuleError(f"{', '.join(found.missed)}: missed what was planted, so nothing it did not find is proved")
     return found
@@ -211,6 +229,7 @@ class _Run:
         self.compared: list[str] = []
         self.missed: list[str] = []
         self.undecidable: list[str] = []
+        self.unfinished: list[int] = []
         self.items = 0
 
     def look(self) -> None:
@@ -225,7 +244,8 @@ class _Run:
         for name, index in self._indexes():
             items = benchmark_sources(index)
             if index.keyed or not items.all():
-                self.found.append(find_protected(self.samples, index, name=name, least=least))
+                late = self.unfinished
+                self.found.append(find_protected(self.samples, index, name=name, least=least, unfinished=late))
             if items.any() and not index.keyed:
                 parts.append((name, index))
             self._note(PROTECTED, not items.all())
@@ -234,11 +254,28 @@ class _Run:
             items_ = read_items(parts)
             found = find_benchmark_items(self.samples, items_, threads=self.options.workers)
             self.found.append(found.named(items_))
+            if (least_cosine := self.setup.pipeline.overlap.rephrased) is not None:
+                self.found.append(self._rephrased(items_, found, least_cosine))
             self.items = items_.count
             self.undecidable = [items_.table["source"][int(i)].as_py() for i in found.undecidable]
         for name, path in self._held_out():
             self.found.append(self._across(name, path))
         self.missed = missed_probes(self.compared, self.setup, self.options, self.work)
+
+    def _rephrased(self, items: Items, found: Found, threshold: float) -> pa.Table:
+        """What is like an item, without the samples that hold the very item."""
+        import numpy as np
+
+        from governance.overlap.benchmark import Found
+        from governance.overlap.rephrased import find_rephrased
+
+        wanted = np.ones(items.count, np.bool_)
+        wanted[found.undecidable] = False
+        like = find_rephrased(self.samples, items, wanted, threshold=threshold, threads=self.options.workers)
+        known = set(zip(found.hits["place"].to_pylist(), found.hits["item"].to_pylist(), strict=True))
+        pairs = zip(like["place"].to_pylist(), like["item"].to_pylist(), strict=True)
+        like = like.filter(pa.array([pair not in known for pair in pairs], pa.bool_()))
+        return Found(like, found.undecidable).named(items)
 
     def _note(self, metric: str, compared: bool) -> None:
         if compared and metric not in self.compared:

@@ -7,12 +7,14 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from governance import duplicates
 from governance.aside import Helpers
 from governance.context import BaselineUse, Checked, Measured, Options, Progress, Setup, today
+from governance.duplicates import How, search_and_probe
 from governance.engines.tables import Tables, open_database, read_samples, refused_memory
 from governance.errors import PipelineError
 from governance.files import sha256_file
@@ -43,9 +45,10 @@ def prepare(options: Options, workspace: Workspace) -> Setup:
     pipeline, compare = resolve_sources(pipeline, base, options)
     folders = [base / f for f in pipeline.rule_folders] + list(options.rules)
     packs = None if pipeline.packs == ["*"] else pipeline.packs
-    own = {r.pack for f in folders for r in load_rules(None, [f], builtin=False)}
+    cache = options.workspace / "cache"
+    own = {r.pack for f in folders for r in load_rules(None, [f], builtin=False, cache=cache)}
     wanted = None if packs is None else [*packs, *sorted(own - set(packs))]
-    rules = load_rules(wanted, folders, replace=pipeline.replace)
+    rules = load_rules(wanted, folders, replace=pipeline.replace, cache=cache)
     disabled = set(select(rules, pipeline.disable))
     rules = tuple(_with_params(r, pipeline) for r in rules if r.rule_id not in disabled)
     check_gates(pipeline, rules)
@@ -95,8 +98,7 @@ def measure_samples(
     progress = options.progress or Progress()
     probes = probe_batch(setup.rules)
     if duplicates and searcher is not None:
-        sent = dataclasses.replace(options, progress=None)
-        searcher.start("search_and_probe", ingested, dataclasses.replace(setup, rules=()), sent, work)
+        searcher.start("search_and_probe", ingested.samples, how_to_search(setup, options), work)
     with progress.stage("scan", ingested.count) as done:
         scanned = scan_samples(
             ingested.samples, setup.rules, setup.key, processes=options.shares.scanners, probes=probes,
@@ -108,7 +110,8 @@ def measure_samples(
     planted, search = probes.num_rows, None
     if duplicates:
         if searcher is None:
-            searched = search_and_probe(ingested, setup, options, work)
+            with progress.stage("dedup", ingested.count) as done:
+                searched = search_and_probe(ingested.samples, how_to_search(setup, options), work, done)
         else:
             with progress.stage("dedup"):
                 searched = searcher.result()
@@ -158,19 +161,12 @@ def find_duplicates(
     return pa.concat_tables([found.table, found.copies]) if found.copies.num_rows else found.table
 
 
-class Searched(NamedTuple):
-    """What a search for duplicates hands on; no value of `dedup`, whose import is what a helper takes over."""
-
-    duplicates: pa.Table
-    copies: pa.Table
-    search: Search
-    probe_found: bool
-
-
-def search_and_probe(ingested: Ingested, setup: Setup, options: Options, work: Path) -> Searched:
-    """Search the duplicates, and see whether the same search finds what is planted for it."""
-    found = search_duplicates(ingested, setup, options, work)
-    return Searched(found.table, found.copies, describe_search(found, setup), _duplicate_probe(setup, work))
+def how_to_search(setup: Setup, options: Options) -> How:
+    """How the pipeline has duplicates searched, in the memory of the command."""
+    dedup, shares = setup.pipeline.dedup, options.shares
+    return How(
+        dedup.threshold, dedup.method, dedup.permutations, "renamed" in dedup.remove, shares.search, shares.threads
+    )
 
 
 def compare_parts(ingested: Ingested, setup: Setup, options: Options, work: Path) -> pa.Table | None:
@@ -200,20 +196,8 @@ def search_duplicates(
     kinds: Collection[str] = ("exact", "lexemes", "near", "renamed"),
 ) -> Duplicates:
     """Search the duplicates of the samples as the pipeline says."""
-    from governance.dedup.cluster import cluster_duplicates
-
-    spill = work / "spill"
-    spill.mkdir(exist_ok=True)
-    shares = options.shares
     with (options.progress or Progress()).stage("dedup", ingested.count) as done:
-        con = open_database(memory_limit=shares.search, threads=shares.threads, spill=spill)
-        found = cluster_duplicates(
-            ingested.samples, con, threshold=setup.pipeline.dedup.threshold, threads=shares.threads, work=spill,
-            memory_limit=shares.search, kinds=kinds, renamed="renamed" in kinds, progress=done,
-            method=setup.pipeline.dedup.method, permutations=setup.pipeline.dedup.permutations,
-        )  # fmt: skip
-        con.close()
-    return found
+        return duplicates.search(ingested.samples, how_to_search(setup, options), work, kinds, done)
 
 
 def search_registered(
@@ -233,7 +217,7 @@ def search_registered(
         con = open_database(memory_limit=limit, threads=options.workers, spill=spill)
         found = find_registered(
             contents, registry, con, own=ingested.digest, threshold=setup.pipeline.dedup.threshold,
-            threads=options.workers, work=folder, partition=row_partition(limit),
+            threads=options.workers, work=folder, partition=row_partition(limit), method=setup.pipeline.dedup.method,
         )  # fmt: skip
         con.close()
         if register:
@@ -241,44 +225,13 @@ def search_registered(
     return found
 
 
-def describe_search(found: Duplicates, setup: Setup) -> Search:
-    """Say how *found* was found; by the exact join nothing is estimated, so its recall is 1.0 by construction."""
-    from governance.gate.copies import Search
-
-    dedup = setup.pipeline.dedup
-    search = Search(method=dedup.method, threshold=dedup.threshold, compared=found.candidates, pairs=found.pairs)
-    sketch = found.sketch
-    if sketch is None:
-        return search
-    return dataclasses.replace(
-        search, permutations=sketch.permutations, bands=sketch.bands.bands, rows=sketch.bands.rows,
-        expected_recall=sketch.bands.recall_at, measured_recall=sketch.recall.value,
-        measured_on=sketch.recall.samples, measured_pairs=sketch.recall.pairs,
-    )  # fmt: skip
+def describe_search(found: Duplicates, setup: Setup, options: Options) -> Search:
+    """Say how *found* was found."""
+    return duplicates.describe(found, how_to_search(setup, options))
 
 
 def _connect_probe(samples: pa.Table) -> DuckDBPyConnection:
     return Tables(samples).connect(threads=1)
-
-
-def _duplicate_probe(setup: Setup, work: Path) -> bool:
-    """Send one near-duplicate pair, and one sample unlike both, through the same search."""
-    from governance.dedup.cluster import cluster_duplicates
-    from governance.dedup.probe import probe_pair
-
-    path, dedup = work / "duplicate-probe.arrow", setup.pipeline.dedup
-    for attempt in range(1 if dedup.method == "exact" else 3):
-        probe_pair(path, dedup.threshold, attempt)
-        con = open_database(threads=1)
-        found = cluster_duplicates(
-            path, con, threshold=dedup.threshold, threads=1, work=work,
-            method=dedup.method, permutations=dedup.permutations,
-        )  # fmt: skip
-        con.close()
-        pairs = zip(found.table["row"].to_pylist(), found.table["kept_row"].to_pylist(), strict=True)
-        if [sorted(pair) for pair in pairs] == [[0, 1]]:
-            return True
-    return False
 
 
 def check_dataset(

@@ -3,8 +3,9 @@
 pyarrow and numba import pandas and scipy where they are installed and use nothing of them here; that is half a second
 of a check of a small file, so both are *hidden*. Great Expectations needs them, but imports the whole of scipy.stats
 and altair for expectations and drawings that are never asked for here; that is a third of its import, so these two
-are *postponed* until something looks into them. Only the command line and the processes it starts do this, never the
-library: a notebook that uses pandas must not lose it.
+are *postponed* until something looks into them. pyarrow.compute parses a hundred docstrings to write as many others,
+which no command reads, so it is left *undocumented*. Only the command line and the processes it starts do this, never
+the library: a notebook that uses pandas must not lose it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 HIDDEN = ("pandas", "scipy")
 POSTPONED = ("altair", "scipy.stats")
+DOCSTRINGS = "pyarrow.vendored.docscrape"
 
 
 class _Hidden:
@@ -80,6 +82,31 @@ def hide() -> None:
 def unhide() -> None:
     """Let them be found again; what needs them calls this first."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Hidden)]
+
+
+class _Plain(Loader):
+    """Runs a module of a few lines in the place of the installed one."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["NumpyDocString"] = lambda _text: {"Parameters": ()}
+
+
+class _Undocumented:
+    """A finder that gives pyarrow a parser of docstrings that finds nothing in them."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(name, _Plain()) if name == DOCSTRINGS else None
+
+
+def undocument() -> None:
+    """Spare pyarrow the documentation of its functions; what is imported already keeps its own."""
+    if not any(isinstance(finder, _Undocumented) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Undocumented())
 
 
 def postpone() -> None:

@@ -79,8 +79,8 @@ DUPLICATES = pa.schema(
 
 COPIES = DUPLICATES
 """
-Kept samples that are renamed copies of another kept one, kind *renamed*; `similarity` is Jaccard over renamed 10-grams of
-the outputs. They are reported; the pipeline's `dedup.remove` says whether cleaning drops them.
+Kept samples that are renamed copies of another kept one, kind *renamed*; `similarity` is Jaccard over renamed 10-grams
+of the outputs. They are reported; the pipeline's `dedup.remove` says whether cleaning drops them.
 """
 
 OVERLAPS = pa.schema(
@@ -94,7 +94,7 @@ OVERLAPS = pa.schema(
         ("end", pa.int64()),
         ("line", pa.int64()),  # lines of the raw field, from 1
         ("end_line", pa.int64()),
-        ("class", pa.string()),  # verbatim, containment, renamed, item, item-renamed, item-rephrased, held-out
+        ("class", pa.string()),  # verbatim, containment, renamed, held-out, item, item-renamed, -secondary, -rephrased
         ("source", pa.string()),  # what the index, the item file or the held-out set calls it
         ("source_repository", pa.string()),
         ("source_path", pa.string()),
@@ -115,7 +115,7 @@ OVERLAP_CLASSES = {
     "held-out-overlap": ("held-out",),
     "split-overlap": ("split",),
 }
-"""Metric -> the classes of OVERLAPS that it counts; ``item-rephrased`` is advice and counts nowhere."""
+"""Metric -> the classes of OVERLAPS that it counts; ``item-secondary`` and ``item-rephrased`` count nowhere."""
 
 ORIGINS = pa.schema(
     [

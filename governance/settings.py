@@ -120,6 +120,7 @@ class Overlap(Model):
         held_out: datasets that must not come back in this one.
         least: lexemes of the shortest run that counts; an index finds all of 50 and more.
         threshold: Jaccard similarity from which a sample stands in a held-out set.
+        rephrased: cosine of words from which a text may be a benchmark item in other words; advice, never counted.
         allow: patterns of sources that are left out of the gates' count, such as one's own repository.
         digests: name -> SHA-256 that the index or file must have; what a run was judged with is written here.
     """
@@ -129,6 +130,7 @@ class Overlap(Model):
     held_out: list[str] = []
     least: int = Field(default=50, ge=50, le=100_000)
     threshold: float = Field(default=0.8, ge=0.5, le=1.0)
+    rephrased: float | None = Field(default=None, ge=0.05, le=1.0)
     allow: list[str] = []
     digests: dict[str, str] = {}
 

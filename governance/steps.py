@@ -126,7 +126,7 @@ def dedup_dataset(
                 }
             )
             own = pa.concat_tables([own, named.cast(own.schema)])
-    return own, describe_search(found, setup)
+    return own, describe_search(found, setup, options)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@
       runs/<run id>/        evidence, never changed again; no text of a sample
       datasets/<digest>/    samples.parquet and manifest.json: the only place that holds text, mode 0700
       datasets/quarantine/  bad records with their bytes
+      datasets/offered/     approved datasets as read-only files, for other trainers (`governance guard`)
       datasets/.work/       working files of running commands; swept at start
       keys/                 signing keys, trust.json, the fingerprint key
       index.duckdb          an index over runs/; deleting it loses nothing
@@ -380,7 +381,7 @@ class Workspace:
         Raises:
             WorkspaceError: no or several datasets have this digest, or a text cannot be deleted.
         """
-        stored = [p.name for p in _entries(self.datasets) if p.name != "quarantine"]
+        stored = [p.name for p in _entries(self.datasets) if p.name not in ("quarantine", "offered")]
         gone = [name for name in stored if digest is None or (len(digest) >= 8 and name.startswith(digest))]
         if digest is not None and len(gone) != 1:
             raise WorkspaceError(f"{self.datasets}: {digest!r} fits {len(gone)} datasets; nothing was deleted")
@@ -392,6 +393,10 @@ class Workspace:
             for path in (self.datasets / "quarantine").glob("*.parquet"):
                 if digest is None or path.name.startswith(gone[0][:16]):
                     path.unlink()
+            for path in _entries(self.datasets / "offered"):
+                if digest is None or path.name == gone[0]:
+                    _unlock_folders(path)
+                    shutil.rmtree(path)
         except OSError as problem:
             raise WorkspaceError(f"{self.datasets}: texts cannot be deleted: {problem.strerror}") from None
         return gone
@@ -454,6 +459,12 @@ def _write_parquet(samples: Path, out: Path) -> None:
     ):
         for i in range(reader.num_record_batches):
             writer.write_batch(reader.get_batch(i))
+
+
+def _unlock_folders(path: Path) -> None:
+    """Let what is in read-only folders be deleted."""
+    for base, _, _ in os.walk(path):
+        Path(base).chmod(0o700)
 
 
 def _remove_if(path: Path, condition: bool) -> None:

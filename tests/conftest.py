@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,3 +118,20 @@ def governance(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         return Ended(int(ended.value.code or 0), found.out, found.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny base model that learned little; the workers of one test run share it."""
+    import torch
+
+    from governance.train.tiny import make_tiny_model
+
+    torch.set_num_threads(1)  # the workers are as many as the cores
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "tiny"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make_tiny_model(folder, steps=30, megabytes=0.3)
+    return folder

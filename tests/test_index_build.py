@@ -13,7 +13,7 @@ import pytest
 from conftest import Ended
 
 from governance.errors import InputError, SourceIndexError, UsageError
-from governance.index_build import build_index
+from governance.index_build import build_index, find_in_file
 from governance.overlap.lookup import SourceIndex
 
 CODE = "def total(items):\n" + "".join(f"    value_{n} = items[{n}].price * rate_{n % 7}\n" for n in range(20))
@@ -188,3 +188,38 @@ def test_keyed_commands(tmp_path: Path, governance: Callable[..., Ended]) -> Non
     assert ended.code == 2 and "--key" in ended.err
     key.write_text("short")
     assert governance("find", str(tmp_path / "q.py"), "--index", out, "--key", str(key)).code == 2
+
+
+def test_cost_counts_the_lexemes_of_each_view(tmp_path: Path) -> None:
+    """Bytes per lexeme and view are all bytes beyond the text, divided by the lexemes that the views have together."""
+    account = build_index([str(folder(tmp_path))], tmp_path / "i")
+    segments = SourceIndex.open(tmp_path / "i").manifest["segments"]
+    beyond = sum(p["bytes"] for s in segments for name, p in s["parts"].items() if name != "text.bin")
+    of = account.index
+    assert of["renamed"] < of["verbatim"]
+    assert of["bytes_per_lexeme_and_view"] == pytest.approx(beyond / (of["verbatim"] + of["renamed"]))
+
+
+def test_found_names_are_masked(tmp_path: Path) -> None:
+    """What is sensitive in the path of a source is not printed; a text that was looked at everywhere is finished."""
+    (tmp_path / "src").mkdir()
+    person = "li.wei" + "@" + "mail.corp-shop.cn"
+    (tmp_path / "src" / f"{person}.py").write_text(CODE)
+    (tmp_path / "asked.py").write_text(CODE)
+    build_index([str(tmp_path / "src")], tmp_path / "i")
+    rows, finished = find_in_file(tmp_path / "asked.py", tmp_path / "i")
+    assert rows and finished and all(r["licence"] is None for r in rows)
+    assert not any(person in str(r) for r in rows) and all("x" in r["path"] for r in rows)
+
+
+def test_unfinished_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text whose hot places were not all looked at, and show nothing, is called unfinished."""
+    piece = " ".join(f"part{n}" for n in range(30))
+    (tmp_path / "src").mkdir()
+    for n in range(300):
+        (tmp_path / "src" / f"{n}.py").write_text(f"own{n} {piece} end{n}\n")
+    (tmp_path / "asked.py").write_text(f"first {piece} last")
+    build_index([str(tmp_path / "src")], tmp_path / "i")
+    assert find_in_file(tmp_path / "asked.py", tmp_path / "i", view="verbatim") == ([], True)
+    monkeypatch.setattr("governance.overlap.search.BUDGET", 100)
+    assert find_in_file(tmp_path / "asked.py", tmp_path / "i", view="verbatim") == ([], False)

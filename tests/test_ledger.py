@@ -103,3 +103,13 @@ def test_empty_dataset() -> None:
 def test_words(text: str, count: int) -> None:
     """A word is a run without white space; Chinese characters count one by one, the one that begins a run once."""
     assert count_words(samples([[text]])).tolist() == [count]
+
+
+def test_words_at_the_edge_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that lies across two blocks of bytes counts once, and one at the start of a text counts there."""
+    texts = [["ab cd", ""], [], ["é 单x", " y"], ["zz"]]
+    rows = [[{"field": "f", "role": "output", "text": text} for text in sample] for sample in texts]
+    made = table(SAMPLES, [{"n": n, "texts": row} for n, row in enumerate(rows)])
+    for block in (1, 2, 3, 5, 64):
+        monkeypatch.setattr("governance.ledger._BLOCK", block)
+        assert count_words(made).tolist() == [2, 0, 3, 1]

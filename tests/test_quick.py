@@ -52,3 +52,19 @@ def test_great_expectations_runs_without_them() -> None:
         "print('scipy.stats._stats_py' in sys.modules, 'altair.vegalite' in sys.modules, hasattr(gx, 'Checkpoint'))"
     )
     assert python(code) == "False False True"
+
+
+def test_undocumented_functions_compute_the_same() -> None:
+    """pyarrow's functions keep names, options and signatures; only the texts on their options are gone."""
+    code = (
+        "import hashlib\nimport sys\nfrom governance import quick\nif len(sys.argv) > 1:\n    quick.undocument()\n"
+        "import pyarrow.compute as pc\nnames = sorted(n for n in dir(pc) if callable(getattr(pc, n)))\n"
+        "said = repr([(n, str(getattr(getattr(pc, n), '__signature__', ''))) for n in names])\n"
+        "print(hashlib.sha256(said.encode()).hexdigest(), pc.sum([1, 2], min_count=3))\n"
+        "print('min_count : ' in pc.sum.__doc__)"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", code, *extra], check=True, capture_output=True, text=True).stdout.split()
+        for extra in ([], ["quick"])
+    ]
+    assert said[0][:2] == said[1][:2] and [s[2] for s in said] == ["True", "False"]

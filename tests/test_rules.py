@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from governance.errors import RuleError
-from governance.rules import Rule, load_rules
+from governance.rules import Rule, load_rules, packs_folder
 from governance.scan.prove import Problem, prove_rules
 
 GOOD = "id: own/word\nseverity: error\npattern: 'bad\\d'\nmessage: m\nwhy: w\nflags: [bad1]\npasses: [bad]\n"
@@ -68,3 +68,23 @@ def test_wrong_rule_files(tmp_path: Path, change: tuple[str, str], name: str, me
         load_rules(folders=[own(tmp_path, GOOD.replace(*change), name)], builtin=False)
     assert message in str(problem.value)
     assert f"{name}.yaml" in str(problem.value)
+
+
+def test_cached_rules_are_the_rules_of_the_files(tmp_path: Path) -> None:
+    """What the cache gives equals what the files say; a changed file is read again, and a damaged cache is ignored."""
+    folder, cache = tmp_path / "rules" / "own", tmp_path / "cache"
+    folder.mkdir(parents=True)
+    text = packs_folder().joinpath("secrets", "age-secret-key.yaml").read_text("utf-8")
+    rule = folder / "key.yaml"
+    rule.write_text(text.replace("id: secrets/age-secret-key", "id: own/key"), "utf-8")
+    read = load_rules(None, [folder.parent])
+    for _ in range(2):
+        assert load_rules(None, [folder.parent], cache=cache) == read
+    stored = sorted(cache.iterdir())
+    assert len(stored) == 2 and cache.stat().st_mode & 0o077 == 0
+    for path in stored:
+        path.write_bytes(path.read_bytes().replace(b"own/key", b"own/kez").replace(b"error", b"errox"))
+    assert load_rules(None, [folder.parent], cache=cache) == read
+    rule.write_text(rule.read_text("utf-8").replace("own/key", "own/other"), "utf-8")
+    with pytest.raises(RuleError, match="expected 'own/key'"):
+        load_rules(None, [folder.parent], cache=cache)

@@ -18,7 +18,7 @@ from governance.context import Options
 from governance.dedup.assign import assign_components
 from governance.errors import GateClosed
 from governance.prove import prove_gates
-from governance.split import SplitSettings, split_dataset
+from governance.split import PARTS, SplitSettings, split_dataset
 
 Record = dict[str, Any]
 STORIES = Path(__file__).parent.parent.parent / "shared" / "data" / "unit-minions" / "userstory_detail.jsonl"
@@ -284,6 +284,8 @@ def test_the_gate_on_the_parts(
     checked = check(tmp_path / "out", pipeline=str(pipeline))
     [gate] = checked.evidence["gates"]
     assert (gate["status"], gate["failed"], gate["worst"][0]["file"]) == ("FAILED", 1, "test.jsonl")
+    held_out = sum(len((tmp_path / "out" / f"{part}.jsonl").read_text("utf-8").splitlines()) for part in PARTS[1:3])
+    assert (gate["checked"], gate["value"]) == (held_out, 1 / held_out)  # a share of what is held out, not of all
     rows = pq.read_table(checked.folder / "overlaps.parquet").to_pylist()
     assert [(r["class"], r["source"]) for r in rows] == [("split", "train.jsonl#3")]
     [gate] = check(data, pipeline=str(pipeline)).evidence["gates"]

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from governance.dedup.arrays import arrow, arrow_words, distinct, numbers
 from governance.dedup.grams import VERBATIM
-from governance.dedup.join import PARTITION, Pairs, as_fraction, near_pairs, row_partition, spill_folder
+from governance.dedup.join import PARTITION, Pairs, Sets, as_fraction, near_pairs, row_partition, spill_folder
 from governance.dedup.leaders import row_ends
 from governance.dedup.sets import Groups, Shingled, group_pieces, lex_verbatim, shingle_pieces
 from governance.dedup.shingles import meet
@@ -113,8 +113,16 @@ def match_contents(
     threads: int = 2,
     work: Path | None = None,
     partition: int = PARTITION,
+    signatures: tuple[NDArray[np.uint32], NDArray[np.uint32]] | None = None,
 ) -> pa.Table:
-    """Return the ACROSS rows of *one* in *other*; both can be used again."""
+    """
+    Return the ACROSS rows of *one* in *other*; both can be used again.
+
+    Args:
+        signatures: of the samples of both, shape (n, 128) each: near pairs are then looked for in their bands and
+            verified (see `buckets`), so a few may be missed, and more where the datasets share prompts that were
+            signed word by word; default: the exact join.
+    """
     count = one.places.first.size
     places = _join_places(one.places, other.places)
     shifted = [dataclasses.replace(p, first=p.first + count, last=p.last + count) for p in other.pieces]
@@ -136,7 +144,8 @@ def match_contents(
     first_other = np.full(groups.leader.size, -1, np.int64)
     member = np.flatnonzero(theirs & (groups.group >= 0))[::-1]
     first_other[groups.group[member]] = member
-    nearest, near_value = _near(groups, places, first_other, con, threshold, threads, partition)
+    signed = None if signatures is None else np.concatenate(signatures)[groups.leader]
+    nearest, near_value = _near(groups, places, first_other, con, threshold, threads, partition, signed)
     left = np.flatnonzero(~theirs & (best < 0) & (groups.group >= 0))
     left = left[nearest[groups.group[left]] >= 0]
     best[left] = first_other[nearest[groups.group[left]]]
@@ -160,13 +169,17 @@ def _near(
     threshold: float,
     threads: int,
     partition: int,
+    signed: NDArray[np.uint32] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return per group without a sample of the other dataset the nearest group with one, -1 where none, and J."""
     there = first_other >= 0
     sets = groups.sets
-    pairs = near_pairs(
-        sets, con, threshold=threshold, threads=threads, hot=HOT, partition=partition, side=there.view(np.int8)
-    )
+    if signed is None:
+        pairs = near_pairs(
+            sets, con, threshold=threshold, threads=threads, hot=HOT, partition=partition, side=there.view(np.int8)
+        )
+    else:
+        pairs = _signed_pairs(sets, signed, there, threshold, threads)
     turned = there[pairs.left]
     here, partner = np.where(turned, pairs.right, pairs.left), np.where(turned, pairs.left, pairs.right)
     order = np.lexsort((-first_other[partner], pairs.similarity))  # the last write stays: most similar, then the first
@@ -176,6 +189,23 @@ def _near(
     if ours.any() and there[pairs.hot_sample].any():
         _meet_hot(groups, places, pairs, ours, there[pairs.hot_sample], threshold, threads, nearest, value)
     return nearest, value
+
+
+def _signed_pairs(
+    sets: Sets, signed: NDArray[np.uint32], there: NDArray[np.bool_], threshold: float, threads: int
+) -> Pairs:
+    """Return the near pairs of *sets* on two sides that have a band of their signatures in common."""
+    from governance.dedup.bands import choose_bands
+    from governance.dedup.buckets import fold_bands, minhash_pairs
+
+    bands = choose_bands(threshold, signed.shape[1])
+    keys = np.empty((signed.shape[0], bands.bands), np.uint32)
+    fold_bands(np.ascontiguousarray(signed), bands.rows, keys)
+    pairs = minhash_pairs(sets, threshold=threshold, bands=bands, threads=threads, hot=HOT, keys=keys)
+    cross = there[pairs.left] != there[pairs.right]
+    return dataclasses.replace(
+        pairs, left=pairs.left[cross], right=pairs.right[cross], similarity=pairs.similarity[cross]
+    )
 
 
 def _meet_hot(

@@ -39,6 +39,7 @@ def minhash_pairs(
     bands: Bands | None = None,
     threads: int = 2,
     hot: int | None = None,
+    keys: NDArray[np.uint32] | None = None,
 ) -> Pairs:
     """
     Return pairs of *sets* whose similarity is at least *threshold* (0.5 to 1), found by *count* permutations.
@@ -49,12 +50,14 @@ def minhash_pairs(
 
     Args:
         bands: default: `choose_bands`.
+        keys: of every band of every set, see `fold_bands`; default: of their signatures.
 
     Raises:
         UsageError: the threshold is out of range.
     """
     p, q = as_fraction(threshold)
-    keys = band_keys(sets, bands or choose_bands(threshold, count), count=count, seed=seed, threads=threads)
+    if keys is None:
+        keys = band_keys(sets, bands or choose_bands(threshold, count), count=count, seed=seed, threads=threads)
     largest = _LARGEST if hot is None else hot
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(lambda band: _join_band(sets, keys, band, p, q, largest), range(keys.shape[1])))

@@ -18,7 +18,8 @@ Who is removed
     Leader clustering in an order by content: more lexemes first, then the smaller sample id. A sample is removed if and
     only if it is a duplicate of one that is kept, and it names the most similar of those (then the first in the
     order). So every removal has a direct witness, chains never merge what was not compared, and the order of rows
-    changes nothing but which of several exact copies stays (the first of the dataset).
+    changes nothing but which of several exact copies stays (the first of the dataset). Where renamed copies are removed
+    too, both relations decide at once (see `together`).
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ from governance.dedup.arrays import arrow, arrow_words, numbers
 from governance.dedup.join import as_fraction, no_pairs, row_partition, spill_folder
 from governance.dedup.leaders import choose_leaders, pairs_members
 from governance.dedup.methods import Method, Sketch, find_pairs
-from governance.dedup.renamed import LEAST_LEXEMES, find_renamed
+from governance.dedup.renamed import LEAST_LEXEMES, Copies, RenamedView, choose_copies, read_renamed
 from governance.dedup.sets import Groups, read_groups
 from governance.dedup.texts import Places, read_places, sample_ids
+from governance.dedup.together import decide_together, long_enough
 from governance.samples import DUPLICATES
 
 if TYPE_CHECKING:
@@ -60,8 +62,9 @@ class Duplicates:
         pairs: those of them that are near-duplicates; two removed samples need not have been compared.
         clusters: kept samples that stand for at least one removed one.
         largest: samples in the largest cluster, the kept one included; 0 without a cluster.
-        copies: schema `samples.DUPLICATES`, kind *renamed*: kept samples that are renamed copies of a kept one (see
-            `renamed`), ordered by ``n``; empty where they were not asked for.
+        copies: schema `samples.DUPLICATES`, kind *renamed*: samples that are not in *table* and are renamed copies of a
+            kept one (see `renamed`), ordered by ``n``; empty where they were not asked for. Decided together, those
+            that are equal to one of them stand here too, and every witness in *table* and here is kept.
         sketch: of the method ``minhash``, with its recall; None for ``exact``, which finds all.
     """
 
@@ -84,6 +87,7 @@ def cluster_duplicates(
     memory_limit: int | None = None,
     kinds: Collection[str] = ("exact", "lexemes", "near"),
     renamed: bool = False,
+    together: bool = False,
     method: Method = "exact",
     permutations: int = 128,
     progress: Callable[[int], None] | None = None,
@@ -100,6 +104,7 @@ def cluster_duplicates(
             take more than that, they go to a file in *work*.
         kinds: what counts as a duplicate; a kind also needs those before it.
         renamed: look for renamed copies among the samples kept.
+        together: they will be removed too, so that none may be the witness of another.
         method: how near-duplicates are searched: ``exact``, or ``minhash`` with so many *permutations* (128 or 256).
         progress: told how many samples more are done; the sum is their number.
 
@@ -122,10 +127,30 @@ def cluster_duplicates(
         )  # fmt: skip
     else:
         pairs, sketch = no_pairs(), None
-    order = _preference(pairs_members(pairs), groups, places)
-    witness, similarity, compared, reached = choose_leaders(pairs, groups.sets, order, threshold=threshold)
+
+    def view_of(wanted: NDArray[np.bool_]) -> RenamedView:
+        return read_renamed(samples, wanted, con, threads=threads, hot=HOT, partition=partition, work=spill)
+
+    gone = np.zeros(groups.leader.size, np.bool_)
+    copies: Copies | None = None
+    if renamed and together:
+        view, order = view_of(long_enough(groups, places)), _preference(np.arange(gone.size), groups, places)
+        decided = decide_together(pairs, view, groups, places, order, threshold=threshold)
+        witness, similarity, compared, reached = (
+            decided.witness, decided.similarity, decided.compared, decided.reached,
+        )  # fmt: skip
+        gone, copies = decided.gone, decided.copies
+    else:
+        order = _preference(pairs_members(pairs), groups, places)
+        witness, similarity, compared, reached = choose_leaders(pairs, groups.sets, order, threshold=threshold)
     groups = dataclasses.replace(groups, sets=groups.sets.take(np.empty(0, np.int64)))  # lets hundreds of MB go
-    table = _removed(places, groups, witness, similarity, kinds)
+    table = _removed(places, groups, witness, similarity, kinds, gone)
+    if renamed and copies is None:
+        own = (witness == np.arange(witness.size)) & (groups.lexemes >= LEAST_LEXEMES)
+        kept = groups.leader[_preference(np.flatnonzero(own), groups, places)]
+        wanted = np.zeros(total, np.bool_)
+        wanted[kept] = True
+        copies = choose_copies(view_of(wanted), kept)
     sizes = np.unique(numbers(table.column("cluster")), return_counts=True)[1]
     found = Duplicates(
         table=table,
@@ -135,12 +160,7 @@ def cluster_duplicates(
         largest=int(sizes.max(initial=-1)) + 1,
         sketch=sketch,
     )
-    if renamed:
-        own = (witness == np.arange(witness.size)) & (groups.lexemes >= LEAST_LEXEMES)
-        kept = _preference(np.flatnonzero(own), groups, places)
-        copies = find_renamed(
-            samples, groups.leader[kept], con, count=total, threads=threads, hot=HOT, partition=partition, work=spill
-        )
+    if copies is not None:
         found = dataclasses.replace(found, copies=_rows(places, *copies, np.full(copies[0].size, 3, np.int8)))
     if progress:
         progress(total - total // 2)
@@ -167,9 +187,18 @@ def _preference(members: NDArray[np.int64], groups: Groups, places: Places) -> N
 
 
 def _removed(
-    places: Places, groups: Groups, witness: NDArray[np.int64], similarity: NDArray[np.float64], kinds: Collection[str]
+    places: Places,
+    groups: Groups,
+    witness: NDArray[np.int64],
+    similarity: NDArray[np.float64],
+    kinds: Collection[str],
+    gone: NDArray[np.bool_],
 ) -> pa.Table:
-    """Return the DUPLICATES rows: members of a removed group name the leader of the group that removed it."""
+    """
+    Return the DUPLICATES rows: members of a removed group name the leader of the group that removed it.
+
+    Groups that are *gone* as renamed copies have no rows here.
+    """
     rows = np.arange(places.first.size)
     grouped = (groups.group >= 0) & ("lexemes" in kinds)
     group = np.where(grouped, groups.group, 0)
@@ -182,6 +211,7 @@ def _removed(
         kind = np.where(grouped & ~own, 2, np.where(grouped & (places.first != groups.leader[group]), 1, 0)).astype(
             np.int8
         )
+        kept = np.where((groups.group >= 0) & gone[group], rows, kept)
     removed = np.flatnonzero(kept != rows)
     return _rows(places, removed, kept[removed], value[removed], kind[removed])
 

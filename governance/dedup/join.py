@@ -14,6 +14,7 @@ decimal notation says, 0.8 is 4/5.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -112,6 +113,14 @@ class Pairs:
     hot_sample: NDArray[np.int32]
     hot_position: NDArray[np.int32]
 
+    def among(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Return what concerns only the sets with *chosen*, shape (n,)."""
+        both, hot = chosen[self.left] & chosen[self.right], chosen[self.hot_sample]
+        return Pairs(
+            self.left[both], self.right[both], self.similarity[both], self.candidates,
+            self.hot_hash[hot], self.hot_sample[hot], self.hot_position[hot],
+        )  # fmt: skip
+
 
 def spill_folder(files: Sequence[Path], work: Path, memory_limit: int | None) -> Path | None:
     """Return *work* if the shingles of the samples in *files* would take more than *memory_limit* bytes, else None."""
@@ -168,15 +177,23 @@ def near_pairs(
 
     Args:
         partition: prefix rows joined at a time, about; about 200 bytes each.
-        side: shape (n,); only pairs of samples with different values are looked for.
+        side: shape (n,), 0 or 1; only pairs of samples with different values are looked for.
 
     Raises:
         UsageError: the threshold is out of range.
     """
     p, q = as_fraction(threshold)
+    asked = sets
+    if side is not None:
+        from governance.dedup.filters import possible_sets  # its kernels are for two sides only
+
+        possible = possible_sets(sets, side, p, q)
+        if not possible.any():
+            return no_pairs()
+        asked = dataclasses.replace(sets, sizes=np.where(possible, sets.sizes, 0))
     with ThreadPoolExecutor(threads) as pool:
         counts, shift = _count(sets, pool, threads)
-        rows, held = _prefix_rows(sets, counts, shift, p, q, pool, threads)
+        rows, held = _prefix_rows(asked, counts, shift, p, q, pool, threads)
         del counts
         if hot is None:
             is_hot = np.zeros(held.size, np.bool_)

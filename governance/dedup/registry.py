@@ -8,6 +8,7 @@
         samples.parquet        file, row, sample_id, licence, repository; 128 bits over the lexemes of all texts
         texts.parquet          per text of one of each exact copy: prompt or output, lexemes, key, distinct shingles
         shingles.bin           the shingles of every text, ascending, as 64-bit numbers, lowest byte first
+        signatures.bin         per sample a `datasketch.LeanMinHash` record, 128 permutations, seed 1, lowest byte first
 
 An entry holds what `across` needs of a dataset and no text, so a match is exactly what comparing the two datasets
 gives. It is no secret code, though: who guesses five lexemes in a row can see whether they stand there. The folders
@@ -23,6 +24,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +36,14 @@ from governance.dedup.across import Contents, match_contents
 from governance.dedup.arrays import arrow, distinct, numbers
 from governance.dedup.grams import VERBATIM, shingle_texts
 from governance.dedup.join import PARTITION
-from governance.dedup.sets import Shingled
+from governance.dedup.lean import from_lean, to_lean
+from governance.dedup.methods import Method
+from governance.dedup.minhash import PERMUTATIONS
+from governance.dedup.sets import Shingled, group_pieces
 from governance.dedup.shingles import build_sets
 from governance.dedup.spool import Spool
 from governance.dedup.texts import WHO, places_of
-from governance.errors import RegistryError
+from governance.errors import InputError, RegistryError
 from governance.files import sha256_file, sync_folder, sync_tree, write_durably, write_json
 from governance.languages.lexer import lex_string
 from governance.samples import SAMPLES
@@ -48,8 +53,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORM = "governance/registry/1"
-ENTRY = "governance/registry-entry/1"
-FILES = ("samples.parquet", "texts.parquet", "shingles.bin")
+ENTRY = "governance/registry-entry/2"
+FILES = ("samples.parquet", "texts.parquet", "shingles.bin", "signatures.bin")
 
 REGISTERED = pa.schema(
     [
@@ -174,6 +179,20 @@ class Registry:
                 )
         return _load(entry)
 
+    def signatures(self, digest: str) -> NDArray[np.uint32]:
+        """
+        Return the stored signatures of the dataset *digest*, shape (samples, 128).
+
+        Raises:
+            RegistryError: the file is missing, or holds something else.
+        """
+        path = self.folder / digest / "signatures.bin"
+        try:
+            data = path.read_bytes()
+            return from_lean(data, "<")[0] if data else np.empty((0, PERMUTATIONS[0]), np.uint32)
+        except (OSError, InputError):
+            raise RegistryError(f"{path}: holds no signatures; register the dataset again") from None
+
     def add(self, digest: str, contents: Contents, samples: Path, mask: Callable[[str], str]) -> bool:
         """
         Store what is needed of a dataset; False if it is registered already.
@@ -189,7 +208,10 @@ class Registry:
         try:
             place.mkdir(mode=0o700)
             _store(place, contents, samples, mask)
-            made = {name: sha256_file(place / name) for name in FILES}
+            made = {name: sha256_file(place / name) for name in FILES[:3]}
+            own = sign_contents(contents)
+            (place / FILES[3]).write_bytes(to_lean(own, byteorder="<") if own.size else b"")
+            made[FILES[3]] = sha256_file(place / FILES[3])
             rows = {"samples": contents.places.first.size, "shingles": (place / FILES[2]).stat().st_size // 8}
             write_json(
                 place / "manifest.json",
@@ -215,6 +237,7 @@ def find_registered(
     threads: int = 2,
     work: Path | None = None,
     partition: int = PARTITION,
+    method: Method = "exact",
 ) -> pa.Table:
     """
     Return one row per sample and registered dataset that it has a duplicate in.
@@ -222,23 +245,42 @@ def find_registered(
     Args:
         own: digest of the dataset itself, which is not compared with its own entry.
         work: folder for the sets; default: they stand in memory.
+        method: ``minhash`` looks for near-duplicates by the stored signatures, and verifies what it finds.
 
     Returns:
         Schema `REGISTERED`, ordered by ``n``, then by dataset.
     """
     tables = []
+    for piece in contents.pieces:
+        piece.keep = True  # compared with every entry, made into sets once
+    own_signatures = sign_contents(contents, threads=threads) if method == "minhash" else None
     for digest in registry.entries():
         if digest == own:
             continue
+        there, signatures = registry.read(digest), None
+        if own_signatures is not None:
+            signatures = own_signatures, registry.signatures(digest)
         found = match_contents(
-            contents, registry.read(digest), con, threshold=threshold, threads=threads, work=work, partition=partition
-        )
+            contents, there, con, threshold=threshold, threads=threads, work=work, partition=partition,
+            signatures=signatures,
+        )  # fmt: skip
         at = found.column_names.index("other")
         name = pa.repeat(pa.scalar(digest), found.num_rows)
         tables.append(found.set_column(at, "dataset", name).cast(REGISTERED))
     if not tables:
         return pa.Table.from_batches([], REGISTERED)
     return pa.concat_tables(tables).sort_by([("n", "ascending"), ("dataset", "ascending")])
+
+
+def sign_contents(contents: Contents, *, threads: int = 2) -> NDArray[np.uint32]:
+    """Return the signatures of the samples of *contents*, shape (n, 128), those of `signatures.write_signatures`."""
+    from governance.dedup.signatures import sign_groups
+
+    places = contents.places
+    wanted = places.first == np.arange(places.first.size)
+    with ThreadPoolExecutor(threads) as pool:
+        groups = group_pieces(contents.pieces, wanted, places, pool, threads, None, last_use=False)
+    return sign_groups(groups)[groups.group]
 
 
 def lexer_probe() -> str:

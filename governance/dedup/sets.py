@@ -27,6 +27,23 @@ _AHEAD = 2  # pieces per thread that are read before they are needed
 _HUGE = 1 << 20  # shingles of a sample that is sorted, not hashed: the table would be larger than the rest
 
 
+@dataclass(frozen=True)
+class Built:
+    """
+    The sets of a piece.
+
+    Attributes:
+        taken: the texts that they were made from.
+        sizes: per sample.
+        values: the sets one after another; None where they stand in the piece's store, from *at* on.
+    """
+
+    taken: NDArray[np.bool_]
+    sizes: NDArray[np.int64]
+    values: NDArray[np.uint64] | None
+    at: int = 0
+
+
 @dataclass
 class Shingled:
     """
@@ -39,6 +56,7 @@ class Shingled:
         starts: per text, and one more: where its shingles start.
         lexemes: per text, how many.
         text_keys, sample_keys: see `grams.shingle_texts`.
+        keep: remember in *built* what `build` made, for a piece that is compared with many datasets.
     """
 
     first: int
@@ -52,6 +70,8 @@ class Shingled:
     sample_keys: NDArray[np.uint64]
     store: Spool | None = None
     at: int = 0
+    keep: bool = False
+    built: Built | None = None
 
     def move_to(self, store: Spool) -> Shingled:
         """Put the shingles into *store*."""
@@ -274,27 +294,59 @@ def build(
     Returns:
         The sets one after another, and the size of each: 0 where no text was taken.
     """
-    rooms = [_per_sample(np.diff(piece.starts) * t, piece) for piece, t in zip(pieces, taken, strict=True)]
 
     def make(k: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        piece, room = pieces[k], rooms[k]
-        raw = piece.shingles()
+        if pieces[k].built is not None:
+            return _built_again(pieces[k], taken[k])
+        found = _build(pieces[k], taken[k])
         if last_use:
-            piece.raw = None
-        if room.size == 1 and room[0] > _HUGE:
-            found = distinct(np.maximum(raw[np.repeat(taken[k], np.diff(piece.starts))], np.uint64(1)))
-            return found, np.array([found.size])
-        sizes, out = np.zeros(room.size, np.int64), np.empty(int(room.sum()), np.uint64)
-        table = np.zeros(5 * int(room.max(initial=0)) + 16, np.uint64)
-        used = build_sets(raw, piece.starts, piece.text_ends, taken[k], table, out, sizes)
-        return out[:used], sizes
+            pieces[k].raw = None
+        return found
 
-    sets = Spool(sum(int(room.sum()) for room in rooms), work)
+    sets = Spool(sum(int((np.diff(p.starts) * t).sum()) for p, t in zip(pieces, taken, strict=True)), work)
     sizes = [np.empty(0, np.int64)]
-    for values, of_piece in map_ahead(pool, make, range(len(pieces)), _AHEAD * threads):
+    for k, (values, of_piece) in enumerate(map_ahead(pool, make, range(len(pieces)), _AHEAD * threads)):
         sets.append(values)
         sizes.append(of_piece)
+        piece = pieces[k]
+        if piece.keep and piece.built is None:
+            if piece.store is None:
+                piece.built = Built(taken[k], of_piece, values.copy())
+            else:
+                piece.built = Built(taken[k], of_piece, None, piece.store.append(values))
     return sets.finish(), np.concatenate(sizes)
+
+
+def _build(piece: Shingled, taken: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Make the sets of the samples of *piece* from the texts *taken*, one after another, and their sizes."""
+    room, raw = _per_sample(np.diff(piece.starts) * taken, piece), piece.shingles()
+    if room.size == 1 and room[0] > _HUGE:
+        found = distinct(np.maximum(raw[np.repeat(taken, np.diff(piece.starts))], np.uint64(1)))
+        return found, np.array([found.size])
+    sizes, out = np.zeros(room.size, np.int64), np.empty(int(room.sum()), np.uint64)
+    table = np.zeros(5 * int(room.max(initial=0)) + 16, np.uint64)
+    used = build_sets(raw, piece.starts, piece.text_ends, taken, table, out, sizes)
+    return out[:used], sizes
+
+
+def _built_again(piece: Shingled, taken: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return what `_build` would; only samples of which other texts are taken than before are made anew."""
+    built = piece.built
+    assert built is not None
+    values = built.values
+    if values is None:
+        assert piece.store is not None
+        values = piece.store.read(built.at, int(built.sizes.sum()))
+    changed = _per_sample((taken != built.taken).astype(np.int64), piece) > 0
+    if not changed.any():
+        return values, built.sizes
+    fresh, fresh_sizes = _build(piece, taken & np.repeat(changed, np.diff(piece.text_ends)))
+    sizes = np.where(changed, fresh_sizes, built.sizes)
+    is_fresh = np.repeat(changed, sizes)
+    out = np.empty(is_fresh.size, np.uint64)
+    out[is_fresh] = fresh
+    out[~is_fresh] = values[np.repeat(~changed, built.sizes)]
+    return out, sizes
 
 
 def count_lexemes(pieces: list[Shingled]) -> NDArray[np.int64]:

@@ -8,16 +8,34 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from governance.dedup.lean import to_lean
 from governance.dedup.minhash import EMPTY, permutations, ranges, sign_block
-from governance.dedup.sets import read_groups
+from governance.dedup.sets import Groups, read_groups
 from governance.dedup.texts import read_places
 from governance.files import sync_file, sync_folder
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _BLOCK = 50_000  # samples written at a time
+
+
+def sign_groups(groups: Groups, *, count: int = 128, seed: int = 1) -> NDArray[np.uint32]:
+    """
+    Return the signatures of *groups*, shape (g + 1, *count*); the last is that of group -1, which has no lexemes.
+
+    Raises:
+        ValueError: see `minhash.permutations`.
+    """
+    drawn = permutations(count, seed)
+    signatures = np.full((groups.sets.sizes.size + 1, count), EMPTY, np.uint32)
+    for first, last in ranges(groups.sets.sizes):
+        sign_block(groups.sets, first, last, drawn, signatures[first:last])
+    return signatures
 
 
 def write_signatures(samples: Path, out: Path, *, count: int = 128, seed: int = 1, threads: int = 2) -> int:
@@ -32,11 +50,9 @@ def write_signatures(samples: Path, out: Path, *, count: int = 128, seed: int = 
     Raises:
         ValueError: *count* is neither 128 nor 256, or *seed* does not fit 32 bits.
     """
-    drawn = permutations(count, seed)
+    permutations(count, seed)
     groups = read_groups(samples, read_places(samples), threads=threads)
-    signatures = np.full((groups.sets.sizes.size + 1, count), EMPTY, np.uint32)  # the last is that of group -1
-    for first, last in ranges(groups.sets.sizes):
-        sign_block(groups.sets, first, last, drawn, signatures[first:last])
+    signatures = sign_groups(groups, count=count, seed=seed)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -125,6 +125,15 @@ def trust_key(workspace: Path, path: Path, name: str = "") -> KeyInfo:
         UsageError: the file is no Ed25519 public key; a private key is refused, so that none is handed around.
         WorkspaceError: the trust file cannot be written.
     """
+    key = read_public_key(path)
+    known = {k.keyid: k for k in list_keys(workspace)}
+    info = KeyInfo(key_id(key), name or path.stem, _raw(key), local=bool(known.get(key_id(key), _NOBODY).local))
+    _add(workspace, info)
+    return info
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """Return the public key in *path*, PEM. Raises UsageError where it is none, or a private one."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -138,10 +147,7 @@ def trust_key(workspace: Path, path: Path, name: str = "") -> KeyInfo:
         raise UsageError(f"{path}: is no public key in PEM form; give the file 'signing.pub' of the signer") from None
     if not isinstance(key, Ed25519PublicKey):
         raise UsageError(f"{path}: is a public key of another kind; expected Ed25519")
-    known = {k.keyid: k for k in list_keys(workspace)}
-    info = KeyInfo(key_id(key), name or path.stem, _raw(key), local=bool(known.get(key_id(key), _NOBODY).local))
-    _add(workspace, info)
-    return info
+    return key
 
 
 def is_local(workspace: Path, keyid: str) -> bool:

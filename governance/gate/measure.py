@@ -88,6 +88,8 @@ def measure_gate(
     if spec.metric in LEDGER_METRICS:
         return _measure_loss(con, spec) if _has_ledger(con) else None
     checked = _number(con, CHECKED[spec.of])
+    if spec.metric == "split-overlap":
+        checked = _held_out(con)
     if spec.metric is not None:
         sql = _METRICS[spec.metric]
         return checked, _number(con, sql, {"unknown": list(UNKNOWN_LICENCES)} if "$unknown" in sql else {})
@@ -97,6 +99,14 @@ def measure_gate(
     if spec.of in ("samples", "records"):
         return checked, _number(con, f"SELECT count(DISTINCT n) FROM ({_HITS})", hits)
     return checked, _failed_units(con, spec.of, checked, hits)
+
+
+def _held_out(con: DuckDBPyConnection) -> int:
+    """Count the samples in held-out files, of which `split-overlap` is a share."""
+    from governance.dedup.parts import file_part
+
+    files = con.execute("SELECT file, count(*) FROM samples GROUP BY file").fetchall()
+    return sum(count for file, count in files if file_part(file or "") not in ("", "train"))
 
 
 def judge_gates(
@@ -181,7 +191,8 @@ def worst_places(
         sql = f"{base} copies{order}"
     elif spec.metric in _CLASSES:
         sql = f"""
-            SELECT file, "row", any_value(field ORDER BY lexemes DESC, field), any_value(line ORDER BY lexemes DESC, field),
+            SELECT file, "row", any_value(field ORDER BY lexemes DESC, field),
+                any_value(line ORDER BY lexemes DESC, field),
                 any_value(class ORDER BY lexemes DESC, field)
             FROM {_CLASSES[spec.metric]} GROUP BY n, file, "row" ORDER BY max(lexemes) DESC, n LIMIT {int(most)}"""
     elif spec.metric == "most-repeated":

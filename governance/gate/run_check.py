@@ -77,16 +77,29 @@ def check_run(
     run = CheckedRun(folder, verdict, manifest, evidence)
     _check_agreement(run)
     if policy is not None:
-        packs = {str(rule).partition("/")[0] for rule in manifest["rules"]["ids"]}
-        looser = check_policy(policy, run.pipeline, verdict.rules_digest, packs, accepted=verdict.accepted)
-        if looser:
-            raise SignatureError(f"{folder}: {looser[0]}; check the dataset again with --policy-file")
+        check_strictness(verdict, manifest, policy, folder)
     if pipeline is not None and not same_settings(pipeline, run.pipeline):
         raise SignatureError(
             f"the verdict was given under other settings than those of pipeline {pipeline.name!r} "
             f"(it names {verdict.pipeline!r}, {verdict.pipeline_digest[:16]}); check the dataset with this pipeline"
         )
     return run
+
+
+def check_strictness(verdict: VerifiedVerdict, manifest: dict[str, Any], policy: Policy, folder: Path) -> None:
+    """
+    Raise SignatureError where the pipeline of a signed *manifest* is looser than *policy*.
+
+    A check under a policy closes such a run itself; this holds for one that somebody signed by other means.
+    """
+    try:
+        packs = {str(rule).partition("/")[0] for rule in manifest["rules"]["ids"]}
+    except (KeyError, TypeError):
+        raise SignatureError(f"{folder}: is signed but is no run of this tool; check the dataset again") from None
+    pipeline = _pipeline(manifest, folder)
+    looser = check_policy(policy, pipeline, verdict.rules_digest, packs, accepted=verdict.accepted)
+    if looser:
+        raise SignatureError(f"{folder}: {looser[0]}; check the dataset again with --policy-file")
 
 
 def signed_outcome(folder: Path, trust: Trust) -> tuple[str, str, str] | None:

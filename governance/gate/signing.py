@@ -136,13 +136,16 @@ def sign(statement: Mapping[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]
     }
 
 
-def open_envelope(envelope: Any, trusted: Mapping[str, Ed25519PublicKey]) -> tuple[dict[str, Any], str]:
+def open_envelope(
+    envelope: Any, trusted: Mapping[str, Ed25519PublicKey], *, kind: str = PREDICATE_TYPE
+) -> tuple[dict[str, Any], str]:
     """
     Verify a DSSE envelope and return its statement and the id of the key that signed it.
 
     Args:
         envelope: as read from JSON; nothing in it is believed before a signature of a trusted key holds.
         trusted: public keys by key id.
+        kind: the predicate type that the statement has to have; a signature under one of another kind proves nothing.
 
     Raises:
         SignatureError: no envelope, no signature by a trusted key, a signature that does not hold, or a payload that is
@@ -164,8 +167,8 @@ def open_envelope(envelope: Any, trusted: Mapping[str, Ed25519PublicKey]) -> tup
         raise SignatureError("the payload is signed but is not JSON") from None
     if not isinstance(statement, dict) or statement.get("_type") != STATEMENT_TYPE:
         raise SignatureError(f"the payload is signed but is no {STATEMENT_TYPE}")
-    if statement.get("predicateType") != PREDICATE_TYPE:
-        raise SignatureError(f"the statement is signed but its predicate is no {PREDICATE_TYPE}")
+    if statement.get("predicateType") != kind:
+        raise SignatureError(f"the statement is signed but its predicate is no {kind}")
     return statement, signer
 
 

@@ -14,13 +14,13 @@ any more. So no text takes more than linear time.
 from __future__ import annotations
 
 # mypy: disable-error-code="assignment,arg-type,return-value,no-any-return"
-# ruff: noqa: PLR1714  # compiled, a comparison with each is faster than a search in a tuple
+# ruff: noqa: SIM109, PLR1714  # compiled, a comparison with each is faster than a search in a tuple
 from typing import Any
 
 import numpy as np
 from numba import boolean, int32, int64, types, uint8, uint32, uint64
 
-from governance.kernels import FLAGS, I32, I64, U8, U64, kernel
+from governance.kernels import I32, I64, U8, U64, kernel
 from governance.languages import syntax
 from governance.languages.characters import ALONE, DIGIT, HAN, LETTER, SPACE
 
@@ -59,6 +59,12 @@ def hash_bytes(lexeme: bytes) -> int:
 
 ID, NUM, STR = (np.uint64(hash_bytes(name)) for name in (b" identifier", b" number", b" string"))
 """What names, numbers and strings fold to. No lexeme holds a space, so none has these hashes."""
+
+OPENS, CLOSES, BRACKET, NAMES = 1, 2, 4, 8
+"""
+Marks of a byte that begins an operator: it may begin a comment or string (or the rest of one that has a prefix), it
+closes a bracket, it opens one, it is part of names.
+"""
 
 IN_COMMENT, IN_STRING, IN_TEXT = 0, 1, 2
 
@@ -146,15 +152,15 @@ def cut_lexemes(
     array that it passes, which costs more than the lexeme.
     """
     while at < end:
-        byte = data[at]
+        byte = data[uint64(at)]
         kind, width = classes[byte], 1
         if byte >= 0x80:
-            two = int64(data[at + 1]) if at + 1 < end else 0
-            three = int64(data[at + 2]) if at + 2 < end else 0
-            four = int64(data[at + 3]) if at + 3 < end else 0
+            two = int64(data[uint64(at + 1)]) if at + 1 < end else 0
+            three = int64(data[uint64(at + 2)]) if at + 2 < end else 0
+            four = int64(data[uint64(at + 3)]) if at + 3 < end else 0
             both = decode(int64(byte), two, three, four)
             width = both & 7
-            kind = classes[both >> 3] if both >> 3 < classes.size else uint8(ALONE)
+            kind = classes[uint64(both >> 3)] if both >> 3 < classes.size else uint8(ALONE)
         if kind == SPACE:
             at += width
             continue
@@ -163,11 +169,11 @@ def cut_lexemes(
             found = WORD
             while width:
                 for k in range(at, at + width):
-                    state = (state ^ uint64(data[k])) * PRIME
+                    state = (state ^ uint64(data[uint64(k)])) * PRIME
                 at += width
                 width = 0
                 while at < end:
-                    byte = data[at]
+                    byte = data[uint64(at)]
                     kind = classes[byte]
                     if byte >= 0x80:
                         width = letter_width(data, at, end, classes)
@@ -184,27 +190,28 @@ def cut_lexemes(
                 at = number_end(data, start, end, classes)
             elif kind == HAN:
                 found = CJK
-            elif byte < 0x80 and at < end and (pairs[numbers[byte]] >> numbers[data[at]]) & uint32(1):
+            elif byte < 0x80 and at < end and (pairs[numbers[byte]] >> numbers[data[uint64(at)]]) & uint32(1):
                 at += 1
                 if at < end:
-                    packed = (int64(byte) << 16) | (int64(data[at - 1]) << 8) | int64(data[at])
+                    packed = (int64(byte) << 16) | (int64(data[uint64(at - 1)]) << 8) | int64(data[uint64(at)])
                     longer = 0
                     for k in range(triples.size):
-                        longer |= triples[k] == packed
+                        longer |= triples[uint64(k)] == packed
                     at += longer
             for k in range(start, at):
-                state = (state ^ uint64(data[k])) * PRIME
+                state = (state ^ uint64(data[uint64(k)])) * PRIME
         state ^= state >> uint64(33)
         state *= MIX_1
         state ^= state >> uint64(33)
         state *= MIX_2
         state ^= state >> uint64(33)
-        verbatim[used] = state if state != 0 else uint64(1)
+        here = uint64(used)
+        verbatim[here] = state if state != 0 else uint64(1)
         if placing:
-            starts[used], ends[used], kinds[used] = start, at, found
+            starts[here], ends[here], kinds[here] = start, at, found
         used += 1
         if at < end:
-            at += data[at] == 32  # no branch: whether one space follows cannot be predicted
+            at += data[uint64(at)] == 32  # no branch: whether one space follows cannot be predicted
     return used
 
 
@@ -291,8 +298,13 @@ def quoted_end(data: Any, at: int, end: int, pool: Any, rules: Any, rule: int, b
     close, close_len, flags = rules[rule + R_CLOSE], rules[rule + R_CLOSE_LEN], rules[rule + R_FLAGS]
     hole, hole_len = rules[rule + R_HOLE], rules[rule + R_HOLE_LEN]
     several = (flags & syntax.MULTILINE) != 0 and (close_len > 1 or budget[0] > 0)
+    closing = pool[close]
+    holed = pool[hole] if hole_len else closing
     while at < end:
-        byte = data[at]
+        byte = data[uint64(at)]
+        if byte > 13 and byte != closing and byte != 92 and byte != holed:  # nearly all
+            at += 1
+            continue
         if not several and (byte == 10 or byte == 13):
             return at
         if hole_len and byte == pool[hole] and budget[0] > 0 and looks_at(data, at, end, pool, hole, hole_len, False):
@@ -588,7 +600,7 @@ def prefixed_end(
     return int64(-1)
 
 
-@kernel()
+@kernel(inline=True)
 def docstring(data: Any, begin: int, start: int, stop: int, end: int) -> bool:
     """Return whether ``data[start:stop]`` is all there is on its lines, but for a comment or a semicolon behind it."""
     while start > begin and (data[start - 1] == 32 or data[start - 1] == 9):
@@ -600,33 +612,33 @@ def docstring(data: Any, begin: int, start: int, stop: int, end: int) -> bool:
     return first and not continued and (stop >= end or data[stop] in (10, 13, 35, 59))
 
 
-@kernel()
+@kernel(inline=True)
 def mark_region(
     k: int, last: int, region: int, kind: int, folds: int, starts: Any, kinds: Any, renamed: Any, text: int
 ) -> int:
     """Write kinds and folded hashes of the lexemes from *k* on that start before *region*; return the next one."""
     if text:
-        while k < last and starts[k] < region:
+        while k < last and starts[uint64(k)] < region:
             k += 1
         return k
     if folds or kind == COMMENT:
-        renamed[k] = uint64(0) if kind == COMMENT else STR
-        kinds[k] = kind
+        renamed[uint64(k)] = uint64(0) if kind == COMMENT else STR
+        kinds[uint64(k)] = kind
         k += 1
-        while k < last and starts[k] < region:
-            renamed[k] = 0
-            kinds[k] = kind
+        while k < last and starts[uint64(k)] < region:
+            renamed[uint64(k)] = 0
+            kinds[uint64(k)] = kind
             k += 1
         return k
-    while k < last and starts[k] < region:
-        kinds[k] = kind
+    while k < last and starts[uint64(k)] < region:
+        kinds[uint64(k)] = kind
         k += 1
     return k
 
 
-@kernel()
+@kernel(inline=True)
 def fold_code(
-    data: Any, k: int, last: int, seen: int, limit: int, flag: int, openers: Any, words: Any, words_at: int,
+    data: Any, k: int, last: int, seen: int, limit: int, flag: int, marks: Any, words: Any, words_at: int,
     words_mask: int, words_shift: int, starts: Any, ends: Any, kinds: Any, renamed: Any, depth: int, name_end: int,
 ) -> Any:  # fmt: skip
     """
@@ -634,58 +646,55 @@ def fold_code(
 
     Without branches as far as it goes, since no processor can predict what kind of lexeme comes next.
 
-    Lexeme *seen* opens none. Nothing is called here, see `cut_lexemes`. *openers*: for every byte, whether it opens
-    something in this language; at 256 whether strings have prefixes.
+    Lexeme *seen* opens none. *marks*: of every byte that may begin an operator of this language.
 
     Returns:
-        (next lexeme, depth of brackets, end of the last lexeme if it was a name, whether a value stands before the
-        next lexeme).
+        (next lexeme, depth of brackets, end of the last lexeme if it was a name).
     """
-    value, closing = False, False
-    folds, prose, dollars, any_case = flag & FOLDS != 0, flag & PROSE != 0, flag & DOLLARS != 0, flag & ANY_CASE != 0
-    prefixes, most = openers[256], data.size - 1
+    folds, any_case = flag & FOLDS != 0, flag & ANY_CASE != 0
+    spare = 0 if flag & PROSE else 1
+    shift, mask, table = uint64(words_shift), uint64(words_mask), uint64(words_at)
     while k < last:
-        start, stop = int64(starts[k]), int64(ends[k])
-        found, byte = int64(kinds[k]), data[start]
-        operator, number = found == OPERATOR, found == NUMBER
-        opens = (operator & openers[byte]) | (
-            prefixes & (found == WORD) & (stop - start <= 4) & (stop <= most) & openers[data[min(stop, most)]]
-        )
-        if (start >= limit) | (opens & (k != seen)):
+        here = uint64(k)
+        start, found = int64(starts[here]), kinds[here]
+        byte = data[uint64(start)]
+        mark = int64(marks[byte])
+        if start >= limit or (mark & OPENS and k != seen):
             break
-        name = (not (operator | number) or (dollars and byte == 36)) and not prose
-        key = renamed[k]
+        name = spare & (int64(found <= CJK) | (mark >> 3))
+        key = renamed[here]
+        stop = int64(ends[here])
         if any_case and name:
             key = BASIS
             for at in range(start, stop):
-                small = data[at] + 32 if 65 <= data[at] <= 90 else data[at]
+                small = data[uint64(at)]
+                small = small + 32 if 65 <= small <= 90 else small
                 key = (key ^ uint64(small)) * PRIME
             key ^= key >> uint64(33)
             key *= MIX_1
             key ^= key >> uint64(33)
             key *= MIX_2
             key ^= key >> uint64(33)
-        slot = words_at + 2 * (int64(key >> uint64(words_shift)) & words_mask)
-        joined = name_end == start
-        known = (words[slot] == key) | (words[slot + 1] == key)
-        known &= name & (not joined)
-        closing = operator & ((byte == 41) | (byte == 93) | (byte == 125))
-        opening = operator & ((byte == 40) | (byte == 91) | (byte == 123))
-        value = (name & (not known)) | number | closing
-        depth = max(0, depth - int64(closing) + int64(opening))
-        name_end = stop if name & (not known) else int64(-1)
-        folded = uint64(0) if joined else ID
-        folded = folded if name & (not known) else key
-        renamed[k] = (NUM if number else folded) if folds else renamed[k]
-        kinds[k] = IDENTIFIER + int64(known) if name else found
+        slot = table + (((key >> shift) & mask) << uint64(1))
+        known = int64(words[slot] == key) | int64(words[slot + uint64(1)] == key)
+        joined = int64(name_end == start)
+        known &= name & (joined ^ 1)
+        other = name & (known ^ 1)
+        depth = max(0, depth + (mark >> 2 & 1) - (mark >> 1 & 1))
+        name_end = stop if other else int64(-1)
+        kinds[here] = uint8(IDENTIFIER + known) if name else found
+        if folds:
+            folded = uint64(0) if joined else ID
+            folded = folded if other else key
+            renamed[here] = NUM if found == NUMBER else folded
         k += 1
-    return k, depth, name_end, int64(value)
+    return k, depth, name_end
 
 
 @kernel()
 def fold_lexemes(
     data: Any, begin: int, end: int, language: int, rules: Any, pool: Any, first: Any, prefixed: Any, flags: Any,
-    words: Any, word_tables: Any, openers: Any, late: Any, budget: Any,
+    words: Any, word_tables: Any, marks: Any, late: Any, budget: Any,
     starts: Any, ends: Any, kinds: Any, renamed: Any, k: int, last: int,
 ) -> None:  # fmt: skip
     """
@@ -694,36 +703,41 @@ def fold_lexemes(
     flag = int64(flags[language])
     words_at, words_mask = int64(word_tables[3 * language]), int64(word_tables[3 * language + 1])
     words_shift = int64(word_tables[3 * language + 2])
-    own = openers[257 * language : 257 * language + 257]
+    own = marks[256 * language : 256 * language + 256]
+    first_prefix, last_prefix = int64(prefixed[2 * language]), int64(prefixed[2 * language + 1])
     late[0], budget[0] = -1, 8 * (end - begin) + 4096
     depth, name_end, value = 0, int64(-1), 0
     if flag & TAGGED:
         region = outside_end(data, begin, end)
         if region < end:
             k = mark_region(k, last, region, COMMENT, 0, starts, kinds, renamed, 1)
-    seen = int64(-1)
+    seen, plain = int64(-1), k  # lexemes from *plain* on are folded
     while k < last:
         limit = late[0] if late[0] >= 0 else end
         before = k
-        k, depth, name_end, after = fold_code(
+        k, depth, name_end = fold_code(
             data, k, last, seen, limit, flag, own, words, words_at, words_mask, words_shift, starts, ends, kinds,
             renamed, depth, name_end,
         )  # fmt: skip
-        if k > before:
-            value = after
         if k >= last:
             break
-        start, stop = int64(starts[k]), int64(ends[k])
+        if k > before:
+            kind = kinds[k - 1]
+            value = int64(kind == IDENTIFIER or kind == NUMBER or own[data[starts[k - 1]]] & CLOSES != 0)
+        start = int64(starts[k])
         region, opened = int64(-1), IN_STRING
         if late[0] >= 0 and start >= late[0]:
             region, late[0] = late[1], -1
-        elif kinds[k] == OPERATOR:
-            row = first[language * 256 + int64(data[start])]
-            region, opened = region_at(data, begin, start, end, row, rules, pool, value, late, budget)
         else:
-            region = prefixed_end(
-                data, begin, start, stop, end, prefixed[2 * language], prefixed[2 * language + 1], rules, pool, budget
-            )
+            word = int64(starts[max(plain, k - 1)])
+            behind_name = k > plain and (kinds[k - 1] == IDENTIFIER or kinds[k - 1] == KEYWORD) and ends[k - 1] == start
+            if first_prefix < last_prefix and behind_name and start - word <= 4:
+                region = prefixed_end(data, begin, word, start, end, first_prefix, last_prefix, rules, pool, budget)
+                if region > start:
+                    start, k = word, k - 1
+            if region < 0:
+                row = first[language * 256 + int64(data[start])]
+                region, opened = region_at(data, begin, start, end, row, rules, pool, value, late, budget)
         seen = k
         if region > start:
             if opened == IN_STRING and flag & DOCSTRINGS and depth == 0 and docstring(data, begin, start, region, end):
@@ -731,6 +745,7 @@ def fold_lexemes(
             value = 1 if opened == IN_STRING else value
             kind = COMMENT if opened == IN_COMMENT else STRING
             k = mark_region(k, last, region, kind, flag & FOLDS, starts, kinds, renamed, opened == IN_TEXT)
+            plain = k
 
 
 _OUT = (uint64[::1], uint64[::1], int32[::1], int32[::1], uint8[::1], int64[::1])
@@ -738,12 +753,12 @@ _OUT = (uint64[::1], uint64[::1], int32[::1], int32[::1], uint8[::1], int64[::1]
 
 @kernel(
     int64(
-        U8, I64, U8, U8, I32, U8, I32, I32, U8, U64, I32, FLAGS, U8, _U32, I64, boolean, *_OUT
+        U8, I64, U8, U8, I32, U8, I32, I32, U8, U64, I32, U8, U8, _U32, I64, boolean, *_OUT
     )
 )  # fmt: skip
 def lex_segments(
     data: Any, segments: Any, languages: Any, classes: Any, rules: Any, pool: Any, first: Any, prefixed: Any,
-    flags: Any, words: Any, word_tables: Any, openers: Any, numbers: Any, pairs: Any, triples: Any, renaming: bool,
+    flags: Any, words: Any, word_tables: Any, marks: Any, numbers: Any, pairs: Any, triples: Any, renaming: bool,
     verbatim: Any, renamed: Any, starts: Any, ends: Any, kinds: Any, segment_ends: Any,
 ) -> int:  # fmt: skip
     """
@@ -771,7 +786,7 @@ def lex_segments(
             if languages[s] != 0:
                 fold_lexemes(
                     data, begin, end, int64(languages[s]), rules, pool, first, prefixed, flags, words, word_tables,
-                    openers, late, budget, starts, ends, kinds, renamed, used, last,
+                    marks, late, budget, starts, ends, kinds, renamed, used, last,
                 )  # fmt: skip
         used = last
         segment_ends[s + 1] = used

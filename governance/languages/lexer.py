@@ -22,6 +22,7 @@ and in every version, which DuckDB's and Python's ``hash()`` do not promise. The
 from __future__ import annotations
 
 import functools
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,17 @@ from governance.languages import kernel as flat
 from governance.languages.characters import character_classes
 from governance.languages.detect import fenced_segments, language_ids
 from governance.languages.kernel import (
+    BRACKET,
     CJK,
+    CLOSES,
     COMMENT,
     ID,
     IDENTIFIER,
     KEYWORD,
+    NAMES,
     NUM,
     NUMBER,
+    OPENS,
     OPERATOR,
     STR,
     STRING,
@@ -46,7 +51,7 @@ from governance.languages.kernel import (
     lex_segments,
     mix,
 )  # fmt: skip
-from governance.languages.syntax import LANGUAGES, SYNTAXES, Delimiter
+from governance.languages.syntax import LANGUAGES, SYNTAXES, Delimiter, Syntax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,6 +130,16 @@ def _row(d: Delimiter, more: bool, pool: bytearray) -> list[int]:
     return row
 
 
+def _marks(one: Syntax) -> NDArray[np.uint8]:
+    """Return what each byte may be that begins an operator, as the kernel reads it."""
+    begins = {d.open[0] for d in one.delimiters}
+    begins |= {d.open.lstrip(string.ascii_letters + string.digits)[0] for d in one.prefixed}
+    marks = np.zeros(256, np.uint8)
+    for characters, mark in (("".join(begins), OPENS), (")]}", CLOSES), ("([{", BRACKET), ("$" * one.dollars, NAMES)):
+        marks[[ord(c) for c in characters]] |= mark
+    return marks
+
+
 @functools.cache
 def tables() -> Any:
     """Return SYNTAXES and OPERATORS as flat arrays, in the order of the kernel's arguments."""
@@ -132,7 +147,7 @@ def tables() -> Any:
     rows: list[list[int]] = []
     first = np.full((len(SYNTAXES), 256), -1, np.int32)
     prefixed, flags = np.zeros((len(SYNTAXES), 2), np.int32), np.zeros(len(SYNTAXES), np.uint8)
-    openers = np.zeros((len(SYNTAXES), 257), np.bool_)
+    marks = np.zeros((len(SYNTAXES), 256), np.uint8)
     words: list[NDArray[np.uint64]] = []
     ranges: list[int] = []
     for number, one in enumerate(SYNTAXES):
@@ -145,9 +160,7 @@ def tables() -> Any:
         prefixed[number, 0] = len(rows)
         rows += [_row(d, False, pool) for d in sorted(one.prefixed, key=lambda d: -len(d.open))]
         prefixed[number, 1] = len(rows)
-        openers[number, list(groups)] = True
-        openers[number, 256] = bool(one.prefixed)
-        openers[number, [ord(d.open[-1]) for d in one.prefixed]] = True
+        marks[number] = _marks(one)
         for bit in ("any_case", "docstrings", "dollars", "tagged", "folds", "prose"):
             flags[number] |= getattr(flat, bit.upper()) * getattr(one, bit)
         keys, shift = _buckets([hash_bytes((w.lower() if one.any_case else w).encode()) for w in sorted(one.words)])
@@ -162,7 +175,7 @@ def tables() -> Any:
     triples = np.array([int.from_bytes(op.encode(), "big") for op in OPERATORS.split() if len(op) == 3], np.int64)
     return (
         np.array(rows, np.int32).reshape(-1), np.frombuffer(bytes(pool), np.uint8), first.reshape(-1),
-        prefixed.reshape(-1), flags, np.concatenate(words), np.array(ranges, np.int32), openers.reshape(-1),
+        prefixed.reshape(-1), flags, np.concatenate(words), np.array(ranges, np.int32), marks.reshape(-1),
         numbers, pairs, triples,
     )  # fmt: skip
 

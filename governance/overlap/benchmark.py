@@ -9,6 +9,12 @@ An item is one text of a benchmark: a prompt, a solution, a test. It stands in a
 
 An item of less than 13 lexemes counts only whole.
 
+Items of one benchmark share text with each other, so one copied item brings hits of its relatives: a run of 30 of a
+function that differs, or another test with the same structure. So the best evidence names the item. A run of a part of
+an item, or a renamed match, that lies within the place of better evidence in the same text is *secondary*: it is listed
+and counted nowhere. Better is verbatim before renamed, then more lexemes, then the higher score; what is equally good
+stays. An item that stands there whole, or by 0.8 of its weight, is never secondary.
+
 Weight is idf: ``ln((N + 1000 + 1) / (df + 1000 p + 1))`` with df of N distinct texts of the dataset that is judged,
 so that what everybody writes weighs next to nothing. p is what is expected before anything is seen: 0 for shingles; for
 lexemes 0.3 for operators and keywords, 0.1 for names of one or two letters, 0.05 for numbers, else 0.001. So five
@@ -58,7 +64,7 @@ HITS = pa.schema(
         ("end", pa.int64()),
         ("line", pa.int64()),
         ("end_line", pa.int64()),
-        ("class", pa.string()),  # item, item-renamed
+        ("class", pa.string()),  # item, item-renamed, item-secondary
         ("item", pa.int64()),  # its number
         ("item_line", pa.int64()),
         ("item_end_line", pa.int64()),
@@ -416,15 +422,33 @@ def _rows(piece: Piece, found: _Evidence) -> Iterator[pa.Table]:
     spans = _spans(piece.data, piece.ends, texts, lexemes.starts[begin], lexemes.ends[last])
     at, end = rows[:, 4], rows[:, 4] + rows[:, 7] - 1
     own = _spans(search.items.data, search.items.ends, items, search.lexemes.starts[at], search.lexemes.ends[end])
-    kinds = [parts[i][0] for i in names]
+    kinds = np.array([kind for kind, _, _ in parts], "U16")[names]
+    kinds[_secondary(rows, scores, kinds)] = "item-secondary"
     yield pa.table(
         [
             pa.array(piece.rows[texts]), piece.fields.take(pa.array(texts)), *(pa.array(s) for s in spans),
-            pa.array(kinds, pa.string()), pa.array(items), pa.array(own[2]), pa.array(own[3]), pa.array(rows[:, 3]),
-            pa.array(scores),
+            pa.array(kinds.tolist(), pa.string()), pa.array(items), pa.array(own[2]), pa.array(own[3]),
+            pa.array(rows[:, 3]), pa.array(scores),
         ],
         schema=HITS,
     )  # fmt: skip
+
+
+def _secondary(
+    rows: NDArray[np.int64], scores: NDArray[np.float64], kinds: NDArray[np.str_]
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Return which hits better evidence explains, see the head of this file."""
+    renamed = kinds == "item-renamed"
+    order = np.lexsort((-scores, -rows[:, 3], renamed))
+    strength = np.stack([renamed, rows[:, 3], scores], axis=1)[order]
+    groups = np.cumsum(np.append(0, np.any(strength[1:] != strength[:-1], axis=1)))
+    begins = rows[order, 5]
+    covered = np.zeros(order.size, np.bool_)
+    windows.mark_covered(begins, begins + rows[order, 6] - 1, groups, covered)
+    out = np.zeros(order.size, np.bool_)
+    out[order] = covered
+    out &= renamed | (scores < CONTAINED)
+    return out
 
 
 def _spans(

@@ -180,7 +180,8 @@ class Segment:
         view_ends: per view, shape (texts + 1,): lexemes before each text.
         halves: per view, half a byte per lexeme, two in a byte; empty in a keyed index.
         blocks: ascending byte offsets from which lexing gives what lexing the whole text gives.
-        block_lexemes: per view, how many lexemes stand before each block.
+        block_ends: where each block ends, which is where the next one starts.
+        block_lexemes: per view, how many lexemes stand before each block, and before the end.
         block_lines: line of each block in its text, from 1.
     """
 
@@ -197,6 +198,7 @@ class Segment:
     view_ends: dict[str, NDArray[np.int64]]
     halves: dict[str, NDArray[np.uint8]]
     blocks: NDArray[np.int64]
+    block_ends: NDArray[np.int64]
     block_lexemes: dict[str, NDArray[np.int64]]
     block_lines: NDArray[np.int64]
     fingerprints: dict[str, Fingerprints] = field(repr=False, default_factory=dict)
@@ -277,7 +279,8 @@ def _open(path: Path, entry: dict[str, Any], first: int, first_text: int) -> Seg
     return Segment(
         folder=path, first=first, first_text=first_text, data=data, sources=sources, source_of=columns["source"],
         languages=columns["language"], fields=texts["field"], starts=columns["start"], ends=columns["end"],
-        view_ends=view_ends, halves=halves, blocks=blocks[0], block_lexemes=dict(zip(VIEWS, blocks[1:3], strict=True)),
+        view_ends=view_ends, halves=halves, blocks=blocks[0], block_ends=np.append(blocks[0, 1:], data.size),
+        block_lexemes={v: np.append(blocks[1 + i], view_ends[v][-1]) for i, v in enumerate(VIEWS)},
         block_lines=blocks[3], fingerprints=fingerprints,
     )  # fmt: skip
 

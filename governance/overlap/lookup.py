@@ -17,16 +17,18 @@ import pyarrow.compute as pc
 from governance.errors import SourceIndexError
 from governance.languages.detect import language_ids
 from governance.languages.lexer import lex_texts
+from governance.overlap.choose import choose_groups, count_holders, group_runs, outer_runs
 from governance.overlap.index import SOURCES, VIEWS, Segment, check_parts, open_segments, read_manifest
 from governance.overlap.keyed import key_check
 from governance.overlap.runs import Query, Runs
 from governance.overlap.search import Search
-from governance.overlap.winnow import GUARANTEED, K, count_holders, view_lexemes
+from governance.overlap.winnow import GUARANTEED, K, view_lexemes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHUNK = 1 << 20  # bytes of query text that are looked up together
+CHUNK = 1 << 19  # bytes of query text that are looked up together
+LIMIT = 10  # sources named for a stretch
 
 Texts: TypeAlias = "pa.Array | pa.ChunkedArray | Sequence[str | None]"
 
@@ -83,6 +85,8 @@ class SourceIndex:
         self.threads = len(os.sched_getaffinity(0))
         self._segments = segments
         self._key = key
+        fields = [chunk for s in segments for chunk in s.fields.chunks]
+        self._fields = pa.concat_arrays(fields) if fields else pa.array([], pa.string())  # of all texts of the index
 
     @classmethod
     def open(cls, folder: Path, key: bytes | None = None, *, verify: bool = True) -> SourceIndex:
@@ -145,7 +149,7 @@ class SourceIndex:
         least: int = GUARANTEED,
         views: Sequence[str] = VIEWS,
         languages: Sequence[str] | None = None,
-        limit: int = 200,
+        limit: int = LIMIT,
         short: int = 0,
     ) -> pa.Table:
         """
@@ -155,19 +159,23 @@ class SourceIndex:
         inside another one are left out. A source that is shorter than *least* is found where it stands whole.
         All runs of 50 lexemes or more are found; of shorter ones those that happen to hold a fingerprint.
 
+        A source is passed over only where *limit* others that are named show every stretch of min(*least*, 50) lexemes
+        of each of its runs, but for two lexemes at either end. Those with the longest runs are named first, then those
+        that come first. A source that is named, is named with all of its runs.
+
         Args:
             least: lexemes of the view, 1 or more.
             languages: of the texts, by any name; guessed from the content without them. Matters to the view renamed.
-            limit: sources reported per text and view, those with the longest runs; ``more`` tells of others.
+            limit: sources named for a stretch of a text and view; ``df`` counts the others, ``more`` tells of them.
             short: sources of this many lexemes up to 24 are found too, where they stand whole in a text; 0 for none.
 
         Returns:
             Ordered by text, view, place and source. A text whose 200,000 likeliest places showed no run and that has
             more of them is named in the schema's metadata under ``unfinished``, a JSON list.
         """
-        if least < 1:
-            raise ValueError(f"least is {least}, expected 1 or more")
-        found, unfinished = [RUNS.empty_table()], []
+        if least < 1 or limit < 1:
+            raise ValueError(f"least is {least} and limit {limit}, expected 1 or more")
+        found, unfinished = [], []
 
         def look(chunk: Any) -> tuple[pa.Table, list[int]]:
             first, data, offsets, spoken = chunk
@@ -182,27 +190,27 @@ class SourceIndex:
         for table, late in results:
             found.append(table)
             unfinished += late
-        runs = pa.concat_tables(found)
+        runs = pa.concat_tables(found) if len(found) > 1 else found[0] if found else RUNS.empty_table()
         return runs.replace_schema_metadata({"unfinished": json.dumps(unfinished)}) if unfinished else runs
 
     def _find(
         self, first: int, lexed: _Lexed, least: int, views: Sequence[str], limit: int, short: int
     ) -> tuple[pa.Table, list[int]]:
-        rows: list[tuple[NDArray[Any], ...]] = []
         unfinished: set[int] = set()
-        for view in views:
+        rows = []
+        for view in sorted(views, key=VIEWS.index):
             query, starts, ends = lexed.views[view]
-            for size in (K, *self._short_sizes(view, short)):
-                search = Search(self._segments, view, query, size, self._key)
-                runs = search.run(least)
+            searches = [
+                Search(self._segments, view, query, least=least, limit=limit, size=size, key=self._key)
+                for size in (K, *self._short_sizes(view, short))
+            ]
+            for search in searches:
                 unfinished |= set((search.unfinished + first).tolist())
-                for number, found in enumerate(runs):
-                    if found.at.size:
-                        rows.append(self._rows(view, number, found, search, query.ends, starts, ends))
-        if not rows:
-            return RUNS.empty_table(), sorted(unfinished)
-        columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
-        return self._table(_Rows(*columns), lexed, first, limit), sorted(unfinished)
+            named = _named(searches, least, limit, query.values.size)
+            if named is not None:
+                rows.append((view, *named, starts, ends, query.ends))
+        late = sorted(unfinished)
+        return (self._table(rows, lexed, first) if rows else RUNS.empty_table()), late
 
     def _short_sizes(self, view: str, short: int) -> list[int]:
         if not short:
@@ -211,124 +219,102 @@ class SourceIndex:
         found = np.unique(np.concatenate([none, *(np.unique(np.diff(s.view_ends[view])) for s in self._segments)]))
         return [int(n) for n in found if short <= n < K]
 
-    def _rows(
-        self, view: str, number: int, runs: Runs, search: Search, first_lexemes: NDArray[np.int64],
-        starts: NDArray[np.int64], ends: NDArray[np.int64],
-    ) -> _Rows:  # fmt: skip
-        segment = self._segments[number]
-        complete, most = search.known(runs)
-        sizes = np.diff(segment.view_ends[view])[runs.source_text]
-        return _Rows(
-            np.full(runs.at.size, VIEWS.index(view)), runs.text, starts[runs.at], ends[runs.at + runs.lexemes - 1],
-            runs.at - first_lexemes[runs.text], runs.lexemes, np.full(runs.at.size, number), runs.source_text,
-            segment.source_of[runs.source_text] + segment.first, runs.start, runs.end, runs.line, runs.end_line, most,
-            runs.lexemes == sizes, ~complete,
-        )  # fmt: skip
-
-    def _table(self, rows: _Rows, lexed: _Lexed, first: int, limit: int) -> pa.Table:
-        rows = rows.where(_outermost(rows))  # by view, text, source
-        holders = np.empty(rows.text.size, np.int64)
-        count_holders(rows.text * len(VIEWS) + rows.view, rows.source, rows.start, rows.end, holders)
-        rows = rows._replace(df=np.where(rows.hot, np.maximum(rows.df, holders), holders))
-        kept, cut = _longest_sources(rows, limit)
-        rows = rows.where(kept)
-        cut = cut[kept]
-        order = np.lexsort((rows.source_start, rows.source, rows.end, rows.start, rows.view, rows.text))
-        rows, cut = rows.where(order), cut[order]
+    def _table(self, rows: list[Any], lexed: _Lexed, first: int) -> pa.Table:
         newline, inner = np.flatnonzero(lexed.data == 10), np.flatnonzero((lexed.data & 0xC0) == 0x80)
-        begin = lexed.offsets[rows.text]
-        lines, chars = (_counter(marks, begin) for marks in (newline, inner))
-        start, end = rows.start - begin, rows.end - begin
-        places, fields = self._source_places(rows)
+        parts = []
+        for view, runs, df, more, starts, ends, text_ends in rows:
+            last = runs.at + runs.lexemes - 1
+            where = np.full(runs.at.size, VIEWS.index(view))
+            parts.append((where, df, more, starts[runs.at], ends[last], runs.at - text_ends[runs.text], *runs))
+        columns = [np.concatenate(c) for c in zip(*parts, strict=True)] if len(parts) > 1 else list(parts[0])
+        runs = Runs(*columns[6:])
+        view, df, more, start, end, at = columns[:6]
+        order = np.lexsort((runs.start, runs.place, runs.source, end, start, view, runs.text))
+        runs = runs.where(order)
+        view, df, more, start, end, at = (c[order] for c in (view, df, more, start, end, at))
+        begin = lexed.offsets[runs.text]
+        (first_line, last_line), (first_char, last_char) = (
+            (np.searchsorted(marks, start) - before, np.searchsorted(marks, end) - before)
+            for marks in (newline, inner)
+            for before in (np.searchsorted(marks, begin),)
+        )
+        start, end = start - begin, end - begin
+        first_texts = np.array([s.first_text for s in self._segments])
+        places = (runs.start, runs.end, runs.line, runs.end_line)
         columns = [
-            rows.text + first,
-            pa.DictionaryArray.from_arrays(rows.view.astype(np.int8), list(VIEWS)).cast(pa.string()),
-            start, end, start - chars(rows.start), end - chars(rows.end),
-            lines(rows.start) + 1, lines(rows.end) + 1,
-            rows.first, rows.lexemes, rows.source, fields, *places,
-            rows.df, rows.whole, np.full(rows.text.size, not self.keyed), rows.hot | cut,
+            _int64s(runs.text + first), _VIEW_NAMES.take(_int64s(view)), *map(_int64s, (start, end)),
+            *map(_int64s, (start - first_char, end - last_char, first_line + 1, last_line + 1)),
+            *map(_int64s, (at, runs.lexemes, runs.source)),
+            self._fields.take(_int64s(runs.source_text + first_texts[runs.segment])),
+            *(pa.nulls(c.size, pa.int64()) if self.keyed else _int64s(c) for c in places),
+            _int64s(df), pa.array(runs.whole > 0), pa.array(np.full(more.size, not self.keyed)), pa.array(more),
         ]  # fmt: skip
-        arrays = [c if isinstance(c, (pa.Array, pa.ChunkedArray)) else pa.array(c) for c in columns]
-        return pa.table(arrays, schema=RUNS)
-
-    def _source_places(self, rows: _Rows) -> tuple[list[Any], pa.Array]:
-        """Return bytes and lines of the runs in the texts of their sources, nulls in a keyed index, and the fields."""
-        count = rows.text.size
-        fields = np.empty(count, object)
-        places = np.zeros((4, count), np.int64)
-        for number, segment in enumerate(self._segments):
-            mine = np.flatnonzero(rows.segment == number)
-            if not mine.size:
-                continue
-            text = rows.source_text[mine]
-            fields[mine] = segment.fields.take(pa.array(text)).to_pylist()
-            if self.keyed:
-                continue
-            begin = segment.starts[text]
-            places[0, mine], places[1, mine] = rows.source_start[mine] - begin, rows.source_end[mine] - begin
-            places[2, mine], places[3, mine] = rows.source_line[mine], rows.source_end_line[mine]
-        nulls = [pa.nulls(count, pa.int64())] * 4
-        return (nulls if self.keyed else list(places)), pa.array(fields.tolist(), pa.string())
+        return pa.Table.from_arrays(columns, schema=RUNS)
 
 
-class _Rows(NamedTuple):
-    """Runs as flat columns of shape (r,); query places count from the start of the chunk, source places of text.bin."""
-
-    view: NDArray[np.int64]
-    text: NDArray[np.int64]
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    first: NDArray[np.int64]
-    lexemes: NDArray[np.int64]
-    segment: NDArray[np.int64]
-    source_text: NDArray[np.int64]
-    source: NDArray[np.int64]
-    source_start: NDArray[np.int64]
-    source_end: NDArray[np.int64]
-    source_line: NDArray[np.int64]
-    source_end_line: NDArray[np.int64]
-    df: NDArray[np.int64]
-    whole: NDArray[np.bool_]
-    hot: NDArray[np.bool_]
-
-    def where(self, chosen: NDArray[Any]) -> _Rows:
-        return _Rows(*(column[chosen] for column in self))
+_VIEW_NAMES = pa.array(VIEWS)
 
 
-def _outermost(rows: _Rows) -> NDArray[np.int64]:
-    """Positions of the runs that lie inside no other run of the same view, text and source; of equal ones the first."""
-    order = np.lexsort((rows.source_start, -rows.end, rows.start, rows.source, rows.text, rows.view))
-    keys = np.stack([rows.view, rows.text, rows.source])[:, order]
-    new = np.ones(order.size, np.bool_)
-    new[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    group = np.cumsum(new) - 1
-    span = int(rows.end.max(initial=0)) + 1
-    reach = np.maximum.accumulate(group * span + rows.end[order])
-    keep = new.copy()
-    keep[1:] |= group[1:] * span + rows.end[order[1:]] > reach[:-1]
-    return order[keep]
+def _int64s(values: NDArray[Any]) -> pa.Array:
+    """*values* as an Arrow array, without a copy."""
+    values = np.ascontiguousarray(values, np.int64)
+    return pa.Array.from_buffers(pa.int64(), values.size, [None, pa.py_buffer(values)])
 
 
-def _longest_sources(rows: _Rows, limit: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Per run: is its source among the *limit* with the longest runs of its text and view; is any source not."""
-    order = np.lexsort((rows.source, -rows.lexemes, rows.view, rows.text))
-    group = rows.text * len(VIEWS) + rows.view
-    rank = np.empty(order.size, np.int64)
-    seen: dict[tuple[int, int], int] = {}
-    sizes: dict[int, int] = {}
-    for i in order.tolist():
-        key = int(group[i]), int(rows.source[i])
-        if key not in seen:
-            seen[key] = sizes.get(key[0], 0)
-            sizes[key[0]] = seen[key] + 1
-        rank[i] = seen[key]
-    totals = np.array([sizes[g] for g in group.tolist()], np.int64)
-    return rank < limit, totals > limit
+def _named(
+    searches: Sequence[Search], least: int, limit: int, size: int
+) -> tuple[Runs, NDArray[np.int64], NDArray[np.bool_]] | None:
+    """
+    Return what is named of one view: its runs, how many sources hold each, and whether there are more than are named.
+
+    Args:
+        size: lexemes of the query.
+    """
+    kept, hints, complete, most = [], [], [], []
+    for search in searches:
+        if not search.runs.at.size:
+            continue
+        known, bound = search.known(search.runs)
+        kept.append(search.runs)
+        hints.append(search.hints)
+        complete.append(known)
+        most.append(bound)
+    if not kept:
+        return None
+    runs = Runs(*map(np.concatenate, zip(*kept, strict=True))) if len(kept) > 1 else kept[0]
+    known, bound = np.concatenate(complete), np.concatenate(most)
+    order = np.lexsort((runs.place, runs.segment, -runs.lexemes, runs.at, runs.source, runs.text))
+    outer = np.empty(order.size, np.bool_)
+    span = int(runs.source.max()) + 1
+    outer_runs((runs.text * span + runs.source)[order], runs.at[order], runs.lexemes[order], outer)
+    order = order[outer]
+    runs, known, bound = runs.where(order), known[order], bound[order]
+    named = _chosen(runs, least, limit, size)
+    shown, known, bound = runs.where(named), known[named], bound[named]
+    every = [(runs.text, runs.source, runs.at, runs.lexemes)]
+    every += [(h.text, h.source, h.at, h.lexemes) for h in hints if h.at.size]
+    text, source, at, lexemes = (np.concatenate(column) for column in zip(*every, strict=True))
+    if len(every) > 1:
+        by = np.lexsort((source, text))
+        text, source, at, lexemes = text[by], source[by], at[by], lexemes[by]
+    holders, listed = np.empty(shown.at.size, np.int64), np.empty(shown.at.size, np.int64)
+    count_holders(shown.text, shown.at, shown.lexemes, text, source, at, lexemes, holders)
+    count_holders(shown.text, shown.at, shown.lexemes, shown.text, shown.source, shown.at, shown.lexemes, listed)
+    df = np.where(known, holders, np.maximum(holders, bound))
+    return shown, df, ~known | (holders > listed)
 
 
-def _counter(marks: NDArray[np.int64], begin: NDArray[np.int64]) -> Any:
-    before = np.searchsorted(marks, begin)
-    return lambda places: np.searchsorted(marks, places) - before
+def _chosen(runs: Runs, least: int, limit: int, size: int) -> NDArray[np.bool_]:
+    """Which runs are of sources to be named, or else enough others show every stretch of theirs."""
+    order, groups = group_runs(runs.text, runs.source, runs.lexemes)
+    covers, shorts = np.zeros(size + 1, np.int32), np.zeros(size + 1, np.int32)
+    found, named = np.empty(order.size, np.bool_), np.empty(order.size, np.bool_)
+    forced = np.zeros(order.size, np.bool_)
+    choose_groups(
+        groups, runs.at[order], runs.lexemes[order], forced, min(least, GUARANTEED), 0, limit, covers, shorts, found
+    )  # fmt: skip
+    named[order] = found
+    return named
 
 
 def _chunks(

@@ -14,6 +14,7 @@ out; df tells how many do, and the pipeline's list of allowed sources is what ex
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 CONTAINED = 0.8
 LEAST_CONTAINED = 25  # lexemes
+SOURCES_NAMED = 200  # for a stretch: the list of allowed sources must not be judged by the first few
 VERBATIM, CONTAINMENT, RENAMED, NONE = range(4)
 CLASSES = ("verbatim", "containment", "renamed")
 
@@ -57,8 +59,9 @@ def benchmark_sources(index: SourceIndex) -> NDArray[np.bool_]:
 
 
 def find_protected(
-    samples: Path, index: SourceIndex, *, name: str, least: int = 50, progress: Callable[[int], None] | None = None
-) -> pa.Table:
+    samples: Path, index: SourceIndex, *, name: str, least: int = 50, progress: Callable[[int], None] | None = None,
+    unfinished: list[int] | None = None,
+) -> pa.Table:  # fmt: skip
     """
     Return what the texts of the Arrow IPC file *samples* share with the sources of *index*, schema FOUND.
 
@@ -69,23 +72,28 @@ def find_protected(
         name: of the index, as the rows call it.
         least: lexemes, at least 50.
         progress: told how many texts more are done.
+        unfinished: filled with the rows of texts of which `SourceIndex.find` did not look at every place.
     """
     names, items = source_names(index), benchmark_sources(index)
     tables = []
     if index.keyed or not items.all():
         for piece in read_pieces(samples):
-            tables.append(_piece(piece, index, names, items, name, least))
+            tables.append(_piece(piece, index, names, items, name, least, unfinished))
             if progress:
                 progress(piece.rows.size)
     return pa.concat_tables([FOUND.empty_table(), *tables])
 
 
 def _piece(
-    piece: Piece, index: SourceIndex, names: pa.Array, items: NDArray[np.bool_], name: str, least: int
-) -> pa.Table:
+    piece: Piece, index: SourceIndex, names: pa.Array, items: NDArray[np.bool_], name: str, least: int,
+    unfinished: list[int] | None,
+) -> pa.Table:  # fmt: skip
     texts = pa.LargeStringArray.from_buffers(piece.ends.size - 1, pa.py_buffer(piece.ends), pa.py_buffer(piece.data))
     spoken = [LANGUAGES[i] for i in piece.languages]
-    runs = index.find(texts, least=LEAST_CONTAINED, languages=spoken)
+    runs = index.find(texts, least=LEAST_CONTAINED, languages=spoken, limit=SOURCES_NAMED)
+    late = json.loads((runs.schema.metadata or {}).get(b"unfinished", b"[]"))
+    if unfinished is not None:
+        unfinished.extend(piece.rows[late].tolist())
     if not index.keyed and items.any():
         runs = runs.filter(pa.array(~items[runs["source"].to_numpy()]))
     if not runs.num_rows:

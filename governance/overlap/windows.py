@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import float64, int32, int64, uint8, uint64, void
+from numba import boolean, float64, int32, int64, uint8, uint64, void
 
 from governance.kernels import F64, FLAGS, I32, I64, U64, kernel
 
@@ -188,6 +188,32 @@ def _window(ids: Any, first: int, last: int, at: int, stamp: Any, mark: int) -> 
             misses += 1
         i += 1
     return start, end
+
+
+@kernel(void(I64, I64, I64, boolean[::1]))
+def mark_covered(begins: Any, lasts: Any, groups: Any, out: Any) -> None:
+    """
+    Mark every span that lies within one of an earlier group.
+
+    Args:
+        begins, lasts: shape (n,), first and last lexeme of each span; the groups stand one after another.
+        groups: shape (n,), number of each span's group, ascending; spans of one group do not cover each other.
+    """
+    keys = np.sort(begins)
+    furthest = np.full(begins.size + 1, -1, np.int64)  # a Fenwick tree: the furthest last lexeme by rank of the first
+    done = 0
+    for i in range(begins.size):
+        while groups[done] != groups[i]:
+            at = np.searchsorted(keys, begins[done]) + 1
+            while at <= keys.size:
+                furthest[at] = max(furthest[at], lasts[done])
+                at += at & -at
+            done += 1
+        at, best = np.searchsorted(keys, begins[i]) + 1, int64(-1)
+        while at > 0:
+            best = max(best, furthest[at])
+            at -= at & -at
+        out[i] = best >= lasts[i]
 
 
 @kernel(

@@ -218,46 +218,84 @@ def _half(packed: Any, at: int) -> Any:
     return (packed[at >> 1] >> (4 * (at & 1))) & 15
 
 
-@kernel(int64(U64, I64, U8, I64, I64, I64, I64, I64, int64, int64[:, ::1]))
-def grow_hints(
-    query: Any, query_ends: Any, packed: Any, source_ends: Any, texts: Any, sources: Any, at: Any, to: Any, least: int,
-    out: Any,
+@kernel(int64(I64, I64, I64, U32, int64[:, ::1]))
+def list_places(at: Any, low: Any, sizes: Any, places: Any, out: Any) -> int:
+    """
+    Write what stands at ``places[low[i]:low[i] + sizes[i]]`` of every gram, with where the gram stands in the query.
+
+    Args:
+        at: first lexeme of each gram in the query, ascending.
+        out: shape (2, sum of sizes), filled: lexeme of the query, lexeme of the segment; by the difference of the two.
+
+    Returns:
+        How many there are.
+    """
+    used = 0
+    lexemes, found = np.empty(out.shape[1], np.int64), np.empty(out.shape[1], np.int64)
+    for i in range(at.size):
+        for k in range(low[i], low[i] + sizes[i]):
+            lexemes[used], found[used] = at[i], places[k]
+            used += 1
+    order = np.argsort(found - lexemes, kind="mergesort")  # stable: lexemes ascend
+    for i in range(used):
+        out[0, i], out[1, i] = lexemes[order[i]], found[order[i]]
+    return used
+
+
+@kernel()
+def _text_at(ends: Any, place: int) -> Any:
+    """The number of the text that lexeme *place* belongs to; *ends* starts with 0."""
+    low, high = 0, ends.size - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if ends[middle + 1] <= place:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel(int64(U64, I64, U8, I64, int64[:, ::1], int64, int64[:, ::1]))
+def grow_places(
+    query: Any, query_ends: Any, packed: Any, source_ends: Any, places: Any, least: int, out: Any
 ) -> int:  # fmt: skip
     """
-    Grow hints as far as the low half bytes of the lexeme hashes agree: no further than that can a common run reach.
+    Grow places as far as the low half bytes of the lexeme hashes agree: no further than that can a common run reach.
 
     Args:
         query, query_ends: lexeme hashes of the query texts.
         packed: half bytes of all lexemes of a segment, two per byte, the first one low.
         source_ends: where the texts of the segment start and end in them.
-        texts, sources, at, to: hints, sorted by (text, source, to - at, at).
+        places: what `list_places` wrote.
         least: shorter ones are dropped, unless they reach from end to end of a source text.
-        out: shape (5, hints), filled: text, source, first lexeme in the query, length, first lexeme in the source.
+        out: shape (5, places), filled: text, source text, first lexeme in the query, length, first lexeme there.
 
     Returns:
         How many are left; what another one holds is not grown again.
     """
     used = 0
-    last_text, last_source, last_diagonal, reached = -1, -1, 0, -1
-    for i in range(at.size):
-        a, b = at[i], to[i]
-        if texts[i] == last_text and sources[i] == last_source and b - a == last_diagonal and a < reached:
+    text, source = 0, -1
+    diagonal, reached, source_end = 0, -1, -1
+    for i in range(places.shape[1]):
+        a, b = places[0, i], places[1, i]
+        if i and b - a == diagonal and a < reached and b < source_end:
             continue
-        last_text, last_source, last_diagonal = texts[i], sources[i], b - a
-        low, high = source_ends[sources[i]], source_ends[sources[i] + 1]
+        text, source = _text_at(query_ends, a), _text_at(source_ends, b)
+        low, source_end = source_ends[source], source_ends[source + 1]
+        diagonal = b - a
         left = 0
-        while a - left > query_ends[texts[i]] and b - left > low:
+        while a - left > query_ends[text] and b - left > low:
             if query[a - left - 1] & uint64(15) != _half(packed, b - left - 1):
                 break
             left += 1
         right = 0
-        while a + right < query_ends[texts[i] + 1] and b + right < high:
+        while a + right < query_ends[text + 1] and b + right < source_end:
             if query[a + right] & uint64(15) != _half(packed, b + right):
                 break
             right += 1
         reached = a + max(right, 1)
-        if left + right >= least or (right and left + right == high - low):
-            out[0, used], out[1, used] = texts[i], sources[i]
+        if left + right >= least or (right and left + right == source_end - low):
+            out[0, used], out[1, used] = text, source
             out[2, used], out[3, used], out[4, used] = a - left, left + right, b - left
             used += 1
     return used
@@ -306,24 +344,6 @@ def judge_runs(places: Any, unseen: Any, at: Any, grams: Any, complete: Any, mos
         for k in range(at[i], at[i] + grams[i] - window + 1):
             complete[i] |= unseen[k + window] == unseen[k]
             most[i] = min(most[i], places[k + window] - places[k])
-
-
-@kernel(void(I64, I64, I64, I64, int64[::1]))
-def count_holders(groups: Any, sources: Any, starts: Any, ends: Any, out: Any) -> None:
-    """Write per run how many sources have a run of its group around it, itself included; sorted by (group, source)."""
-    first = 0
-    while first < groups.size:
-        last = first
-        while last < groups.size and groups[last] == groups[first]:
-            last += 1
-        for i in range(first, last):
-            holder = -1
-            out[i] = 0
-            for k in range(first, last):
-                if sources[k] != holder and starts[k] <= starts[i] and ends[k] >= ends[i]:
-                    holder = sources[k]
-                    out[i] += 1
-        first = last
 
 
 @kernel(void(U8, I64, I64, I64, uint8[::1]))

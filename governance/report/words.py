@@ -61,6 +61,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "clusters in which a copy has a stricter licence than the kept sample; `governance clean` writes it there",
         "个簇中有副本的许可证比保留样本更严格；`governance clean` 会把它写入保留样本",
     ),
+    "renamed_copies": (
+        "kept samples are renamed copies: the code of another one under other names, numbers and strings",
+        "条保留样本是改名副本：与另一条的代码相同，仅名称、数字或字符串不同",
+    ),
     "duplicates_caption": ("Largest clusters", "最大的簇"),
     "effective": ("effective", "有效"),
     "encoding": ("Encoding", "编码"),
@@ -124,6 +128,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "overlap_class_held-out": ("in the held-out set", "出现在留出集中"),
     "overlap_class_item": ("benchmark item", "基准测试题目"),
     "overlap_class_item-renamed": ("benchmark item, renamed", "基准测试题目（改名）"),
+    "overlap_class_item-secondary": ("like a benchmark item that a better hit names", "与更佳命中处的题目相似"),
     "overlap_class_item-rephrased": ("benchmark item, perhaps rephrased", "基准测试题目（可能改写）"),
     "overlap_class_renamed": ("renamed copy", "改名副本"),
     "overlap_class_split": ("in another part", "出现在另一部分"),

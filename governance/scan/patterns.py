@@ -6,7 +6,6 @@ import functools
 import hashlib
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from governance.errors import RuleError
+from governance.files import read_cached, write_cached
 from governance.rules import Rule
 from governance.samples import ROLES
 from governance.scan import routes, stories
@@ -121,11 +121,11 @@ def compile_database(rules: Sequence[Rule], cache: Path | None = None) -> bytes:
         return b""
     wanted = expressions(rules)
     path = cache / f"{_cache_key(wanted)}.hsdb" if cache else None
-    if path is not None and (found := _read_cache(path)):
+    if path is not None and (found := read_cached(path)):
         return found
     data = _compile_hyperscan(wanted)
     if path is not None:
-        _write_cache(path, data)
+        write_cached(path, data)
     return data
 
 
@@ -243,23 +243,3 @@ def _processor() -> str:
             return next((line for line in lines if line.startswith("flags")), platform.machine())
     except OSError:
         return platform.machine() + platform.processor()
-
-
-def _read_cache(path: Path) -> bytes | None:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, data = content[:32], content[32:]
-    return data if data and hashlib.sha256(data).digest() == digest else None
-
-
-def _write_cache(path: Path, data: bytes) -> None:
-    """Write whole or not at all. The cache only saves time, so a folder that cannot be written costs nothing else."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(data).digest() + data)
-        Path(file.name).replace(path)
-    except OSError:
-        return

@@ -140,11 +140,10 @@ def narrow_table() -> dict[int, str]:
     One for one, so that an offset in the view is an offset in the text.
     """
     table = {}
-    for point in range(0x80, 0x20000):  # no later plane has any
-        if unicodedata.decomposition(character := chr(point)):
-            narrow = unicodedata.normalize("NFKC", character)
-            if len(narrow) == 1 and narrow.isascii():
-                table[point] = narrow
+    for character in filter(unicodedata.decomposition, map(chr, range(0x80, 0x20000))):  # no later plane has any
+        narrow = unicodedata.normalize("NFKC", character)
+        if len(narrow) == 1 and narrow.isascii():
+            table[ord(character)] = narrow
     return table
 
 

@@ -15,11 +15,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasketch import LeanMinHash
 from dedup_reference import Texts, planted, write
 
-from governance.dedup import join
+from governance.dedup import join, sets
 from governance.dedup.across import find_across, read_contents
+from governance.dedup.lean import from_lean
+from governance.dedup.methods import Method
 from governance.dedup.registry import REGISTERED, Registry, find_registered
+from governance.dedup.signatures import write_signatures
 from governance.errors import RegistryError
 from governance.files import sha256_file
 from governance.samples import SAMPLES
@@ -28,16 +32,24 @@ ONE, TWO = "1" * 64, "2" * 64
 
 
 def register(registry: Registry, digest: str, samples: Sequence[Texts], folder: Path, mask: Any = str) -> Path:
+    folder.mkdir(exist_ok=True)
     path = write(folder / f"{digest[:4]}.arrow", samples, 9)
     with registry.locked(exclusive=True):
         registry.add(digest, read_contents(path, threads=2), path, mask)
     return path
 
 
-def look(registry: Registry, path: Path, own: str = "", threshold: float = 0.8, work: Path | None = None) -> pa.Table:
+def look(
+    registry: Registry,
+    path: Path,
+    own: str = "",
+    threshold: float = 0.8,
+    work: Path | None = None,
+    method: Method = "exact",
+) -> pa.Table:
     with duckdb.connect() as con, registry.locked(exclusive=False):
         contents = read_contents(path, threads=2, work=work)
-        return find_registered(contents, registry, con, own=own, threshold=threshold, work=work)
+        return find_registered(contents, registry, con, own=own, threshold=threshold, work=work, method=method)
 
 
 @pytest.fixture
@@ -114,6 +126,63 @@ def test_no_text(tmp_path: Path) -> None:
     assert (entry.stat().st_mode & 0o777, registry.folder.stat().st_mode & 0o777) == (0o700, 0o700)
 
 
+def test_stored_signatures(tmp_path: Path, made: tuple[Registry, Path]) -> None:
+    """
+    The stored signatures are those that `datasketch` reads and `write_signatures` writes, one per sample.
+    """
+    registry, stored = made
+    write_signatures(stored, tmp_path / "signatures")
+    expected, _ = from_lean((tmp_path / "signatures").read_bytes())
+    found = registry.signatures(ONE)
+    assert found.shape == (60, 128)
+    assert (found == expected).all()
+    size = 13 + 4 * 128
+    record = (registry.folder / ONE / "signatures.bin").read_bytes()[7 * size : 8 * size]
+    assert LeanMinHash.deserialize(bytearray(record), "<").hashvalues.tolist() == expected[7].tolist()
+
+
+def test_by_signatures(tmp_path: Path, made: tuple[Registry, Path]) -> None:
+    """
+    Looked for by the stored signatures, what is found is verified: all rows are rows of the exact method, and most are.
+    """
+    registry, _ = made
+    new = write(tmp_path / "new.arrow", planted(1)[60:] + planted(2)[:20])
+    exact = {(r["n"], r["kind"]): r["similarity"] for r in look(registry, new).to_pylist()}
+    found = {(r["n"], r["kind"]): r["similarity"] for r in look(registry, new, method="minhash").to_pylist()}
+    assert found.keys() <= exact.keys()
+    assert all(value <= exact[key] for key, value in found.items())
+    assert len(found) > 0.9 * len(exact)
+    assert {kind for _, kind in found} >= {"near"}
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_sets_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_file: bool) -> None:
+    """
+    With many entries the sets of the new dataset are made once, and for each entry only those of the samples whose
+    prompts that entry shares; the rows are those of `find_across` with every one of them.
+    """
+    registry, work = Registry(tmp_path / "registry", create=True), tmp_path if in_file else None
+    stored = {f"{k:064x}": planted(k // 2)[k % 2 :: 2] for k in range(2, 8)}
+    paths = {digest: register(registry, digest, samples, tmp_path / digest[-1]) for digest, samples in stored.items()}
+    new = write(tmp_path / "new.arrow", planted(1)[:40] + planted(2)[:20] + planted(9), 7)
+    made: list[int] = []
+    plain = sets._build
+
+    def count(piece: Any, taken: Any) -> Any:
+        made.append(int(taken.sum()) if piece.keep else 0)
+        return plain(piece, taken)
+
+    monkeypatch.setattr(sets, "_build", count)
+    monkeypatch.setattr("governance.dedup.texts._PIECE", 2000)
+    found = look(registry, new, work=work)
+    assert sum(made) < 3 * 171  # texts of the new dataset, against 6 * 171 made anew
+    for digest, path in paths.items():
+        with duckdb.connect() as con:
+            expected = find_across(new, path, con, work=tmp_path).drop_columns(["other"]).to_pylist()
+        rows = [{k: v for k, v in r.items() if k != "dataset"} for r in found.to_pylist() if r["dataset"] == digest]
+        assert rows == expected
+
+
 def test_no_registry(tmp_path: Path) -> None:
     """
     A folder that is none is refused, and one that holds something else is never made into one.
@@ -130,13 +199,14 @@ def test_no_registry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "change", "said"),
     [
-        ("manifest.json", lambda b: b.replace(b"entry/1", b"entry/9"), "registry-entry/9.*expected.*register"),
+        ("manifest.json", lambda b: b.replace(b"entry/2", b"entry/9"), "registry-entry/9.*expected.*register"),
         ("manifest.json", lambda b: b[:20], "manifest.json: missing or not JSON"),
         ("manifest.json", lambda b: b"[]", "manifest.json: missing or not JSON"),
         ("manifest.json", lambda b: b.replace(b'"lexer": "', b'"lexer": "0'), "another version of the lexer"),
         ("shingles.bin", lambda b: b[:-8], "shingles.bin: changed or cut short"),
         ("shingles.bin", lambda b: b"\1" + b[1:], "shingles.bin: changed or cut short"),
         ("samples.parquet", lambda b: b[: len(b) // 2], "samples.parquet: changed or cut short"),
+        ("signatures.bin", lambda b: b[:-1], "signatures.bin: changed or cut short"),
         ("texts.parquet", lambda b: b"", "texts.parquet: changed or cut short"),
     ],
 )

@@ -44,6 +44,7 @@ CASES = [
     ("php", "<b>don't</b><?php $a = 'x'; # no\n#[A]\n?>it's", "< b > don ' t < / b > < ? php ID = STR ; # [ ID ] ? > it ' s"),
     ("php", "function f($a) { return \"b\"; }", "function ID ( ID ) { return STR ; }"),
     ("sql", "SELECT 'it''s', $$a'b$$ FROM t -- no\nWHERE x = E'a\\'b'", "SELECT STR , STR FROM ID WHERE ID = STR"),
+    ("sql", "SELECT u&'a\\0062' & N'x y'", "SELECT STR & STR"),
     ("mysql", "select `a b`, 'it\\'s' /* no */ from t\n# no\n", "select STR , STR from ID"),
     ("bash", "cat <<EOF && echo x#y # no\nfoo 'bar\nEOF\necho \"a $(b \"c\") d\" ${#v}", "cat << ID && echo ID # ID STR echo STR $ { # ID }"),
     ("yaml", "a: b # no\nc: don't", "a : b c : don ' t"),

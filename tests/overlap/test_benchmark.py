@@ -17,7 +17,9 @@ from governance.overlap.benchmark import Found, find_benchmark_items
 from governance.overlap.found import FOUND
 
 ITEMS = functions("textwrap", "difflib", "statistics", "heapq", "fractions", "shlex")
-DOCS = functions("tarfile", "zipfile", "argparse", "mailbox", "pdb", "optparse", "smtplib", "ftplib", "imaplib", "turtle")
+DOCS = functions(
+    "tarfile", "zipfile", "argparse", "mailbox", "pdb", "optparse", "smtplib", "ftplib", "imaplib", "turtle"
+)
 
 
 def search(folder: Path, texts: Any, wanted: Any, **more: Any) -> Found:
@@ -188,3 +190,29 @@ def test_any_item_anywhere(tmp_path: Path, item: int, host: int, cut: int, tabs:
     texts = [f"{DOCS[host][:at]}\n{text}\n{DOCS[host][at:]}", *DOCS[:50]]
     found = search(tmp_path, texts, [ITEMS[item]])
     assert (0, 0) in pairs(found) or found.undecidable.tolist() == [0]
+
+
+def test_the_best_evidence_names_the_item(tmp_path: Path) -> None:
+    """A relative of the item that stands there is secondary; an item that stands there whole never is."""
+    first = DOCS[next(i for i, t in enumerate(DOCS) if 150 < words(t) < 300)]
+    lines = first.splitlines(keepends=True)
+    part = "".join(lines[2 : len(lines) // 2])
+    relative = part + ITEMS[next(i for i, t in enumerate(ITEMS) if 300 < words(t) < 500)]
+    assert words(part) > 40
+    found = search(tmp_path, [first, "x = 1", relative], [first, part, relative])
+    kinds = {(h["place"], h["item"]): h["class"] for h in found.hits.to_pylist()}
+    assert kinds == {
+        (0, 0): "item", (0, 1): "item", (0, 2): "item-secondary",
+        (2, 0): "item-secondary", (2, 1): "item", (2, 2): "item",
+    }  # fmt: skip
+
+
+def test_equal_evidence_stays() -> None:
+    """Of two hits that are equally good neither is secondary; the order of the rows decides nothing."""
+    rows = np.zeros((5, 8), np.int64)
+    rows[:, 3], rows[:, 5], rows[:, 6] = (40, 40, 31, 31, 31), (10, 10, 12, 60, 12), (40, 40, 31, 31, 60)
+    scores, kinds = np.array([0.5, 0.5, 0.5, 0.5, 0.5]), np.array(["item"] * 5)
+    for order in (np.arange(5), np.array([3, 2, 4, 1, 0])):
+        wanted = np.array([False, False, True, False, False])[order]
+        assert (benchmark._secondary(rows[order], scores, kinds) == wanted).all()
+    assert not benchmark._secondary(rows[:0], scores[:0], kinds[:0]).any()

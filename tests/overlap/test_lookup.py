@@ -218,6 +218,52 @@ def test_hot_grams_do_not_hide_the_only_run(tmp_path: Path) -> None:
     assert (1700, 120) in {(r["source"], r["lexemes"]) for r in found}
 
 
+@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize("view", ["verbatim", "renamed"])
+@pytest.mark.parametrize("seed", range(3))
+def test_sources_passed_over_are_shown_by_others(tmp_path: Path, seed: int, view: str, limit: int) -> None:
+    """Every stretch of 50 lexemes of a source that is not named, but for two at either end, lies in runs of as many
+    named sources as were asked for; and named sources have exactly the runs of comparing all places with all."""
+    chance = seeded((seed, limit))
+    base = [f"return word{n}" if n % 3 else f"( {n} ," for n in range(160)]
+    texts = []
+    for n in range(40):
+        first, size = chance.randrange(130), chance.choice([30, 60, 90, 160])
+        texts.append(f"own{n} = {n}\n" + " ".join(base[first : first + size]) + f" end{n} " + "( x ) " * (n % 3))
+    query = " ".join(base)
+    index = make_index(tmp_path / "i", texts)
+    found = index.find([query], views=[view], languages=["python"], limit=limit)
+    named = set(found["source"].to_pylist())
+    starts = [row[1] for row in lexemes(query, view, "python")]
+    spans = [(r["first"], r["first"] + r["lexemes"], r["source"]) for r in found.to_pylist()]
+    assert named and len(named) < 40
+    for number, text in enumerate(texts):
+        expected = brute_runs(query, text, view, 50)
+        if number in named:
+            assert found_runs(found, view, number) == expected
+            continue
+        for run in expected:
+            first = starts.index(run[0])
+            last = first + sum(run[0] <= s < run[1] for s in starts)
+            middle = range(first + 2, last - 52 + 1) or range(first, last - 50 + 1)
+            enough = [len({s for a, b, s in spans if a <= w and w + 50 <= b}) >= limit for w in middle]
+            assert all(enough) if last - first >= 54 else any(enough), (number, first, last)
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+def test_one_rare_source_in_hot_text(tmp_path: Path, limit: int) -> None:
+    """Of a text that six hundred sources hold but for one function, the only source of that function is named."""
+    hot = " ".join(f"common{n}" for n in range(150))
+    rare = " ".join(f"rare{n}" for n in range(60))
+    texts = [f"{hot} own{n}" for n in range(600)]
+    texts.insert(417, f"x {rare} y")
+    found = make_index(tmp_path / "i", texts).find([f"{hot}\n{rare}\n"], views=["verbatim"], limit=limit).to_pylist()
+    [only] = [r for r in found if r["source"] == 417]
+    assert (only["lexemes"], only["df"], only["more"]) == (60, 1, False)
+    others = [r for r in found if r["source"] != 417]
+    assert len(others) == limit and all(r["lexemes"] == 150 and r["more"] and r["df"] >= 600 for r in others)
+
+
 def test_repetition_is_bounded(tmp_path: Path) -> None:
     """One lexeme a hundred thousand times, on both sides, is covered by few runs and takes no time."""
     index = make_index(tmp_path / "i", ["a " * 100_000, "b " * 100_000])

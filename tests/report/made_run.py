@@ -206,6 +206,7 @@ def _evidence(name: str, file: str, passed: bool) -> dict[str, Any]:
         "findings": findings,
         "probes": {"planted": 231, "found": 231, "missed": []},
         "duplicates": {"exact": 0 if passed else 6, "lexemes": 0, "near": 0 if passed else 3,
+                       "renamed": 0 if passed else 2,
                        "clusters": 0 if passed else 2, "largest": 0 if passed else 7, "threshold": 0.8,
                        **_copies(file, passed)},
         "overlaps": None if passed else {

@@ -1,0 +1,1 @@
+"""an approved dataset, a base model -> a LoRA adapter; nothing else opens data for training."""
