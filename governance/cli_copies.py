@@ -68,7 +68,8 @@ def dedup(
         signatures=signatures,
     )  # fmt: skip
     print_duplicates(found, format_)
-    typer.echo(search_line(search), err=True)
+    if format_ == "table":
+        typer.echo(search_line(search), err=True)
 
 
 def _names(text: str) -> tuple[str, ...]:

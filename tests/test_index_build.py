@@ -10,7 +10,6 @@ from typing import Any
 
 import pygit2
 import pytest
-from conftest import Ended
 
 from governance.errors import InputError, SourceIndexError, UsageError
 from governance.index_build import build_index, find_in_file
@@ -155,7 +154,7 @@ def test_options(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     assert not (tmp_path / "i").exists()
 
 
-def test_commands(tmp_path: Path, governance: Callable[..., Ended]) -> None:
+def test_commands(tmp_path: Path, governance: Callable[..., Any]) -> None:
     """`index` and `find` work together, print JSON, and end with 2 and one line on a damaged index."""
     root, out = folder(tmp_path), str(tmp_path / "i")
     ended = governance("index", str(root), "--out", out, "--format", "json")
@@ -175,7 +174,7 @@ def test_commands(tmp_path: Path, governance: Callable[..., Ended]) -> None:
     assert "value_" not in ended.err
 
 
-def test_keyed_commands(tmp_path: Path, governance: Callable[..., Ended]) -> None:
+def test_keyed_commands(tmp_path: Path, governance: Callable[..., Any]) -> None:
     """An index without text is made and asked with a key file, and refused without it."""
     root, out, key = folder(tmp_path), str(tmp_path / "i"), tmp_path / "key"
     key.write_text("0123456789abcdef of both\n")

@@ -359,7 +359,7 @@ def directory_bits(count: int) -> int:
     Return how many leading bits name the bucket of one of *count* fingerprints: four to eight in each.
 
     >>> directory_bits(0), directory_bits(1000), directory_bits(1 << 24)
-    (0, 7, 21)
+    (0, 7, 22)
     """
     return max(0, (max(count, 1) // 4).bit_length() - 1)
 

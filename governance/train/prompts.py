@@ -49,7 +49,7 @@ def pieces_of(texts: Sequence[Text], template: Template, tokenizer: Any = None) 
         UsageError: the tokenizer has no chat template, or one that changes what an earlier turn looked like.
 
     >>> texts = [Text("instruction", "instruction", "Add."), Text("output", "output", "1 + 1")]
-    >>> [p.text[-14:] for p in pieces_of(texts, "alpaca")]
+    >>> [p.text[-13:] for p in pieces_of(texts, "alpaca")]
     ['## Response:\\n', '1 + 1']
     """
     turns = _turns(texts)

@@ -37,11 +37,13 @@ class Tables:
         self.fill("stories", samples.STORIES, [])
         self.fill("routes", samples.ROUTES, [])
         self.fill("duplicates", samples.DUPLICATES, [])
+        self.fill("copies", samples.COPIES, [])
+        self.fill("overlaps", samples.OVERLAPS, [])
         self.fill("quarantine", samples.QUARANTINE, [])
 
     def fill(self, name: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
         self.con.register("rows_given", samples.table(schema, rows))
-        self.con.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM rows_given")
+        self.con.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM rows_given')
         self.con.unregister("rows_given")
 
     def add_samples(self, count: int, **columns: Any) -> None:

@@ -21,7 +21,10 @@ from governance.train.door import GatedDataset, open_gated
 from governance.train.export import SUMS, export_bundle, trust_of, verify_bundle
 from governance.train.offer import hash_files
 
-NOW = dt.datetime.now(dt.UTC)
+
+def now() -> dt.datetime:
+    """The clock; taken late, since a verdict may not be of the future."""
+    return dt.datetime.now(dt.UTC)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_a_bundle_holds_without_its_workspace(
     bundle: Path, trust: Trust, approved: Any, records: Callable[[Path], list[Any]]
 ) -> None:
     """Digest, signature, manifest and evidence are proved from the folder alone; `sha256sum -c` agrees."""
-    found = verify_bundle(bundle, trust, now=NOW)
+    found = verify_bundle(bundle, trust, now=now())
     assert found.verdict.digest == approved.digest and found.digest == sha256_file(bundle / SUMS)
     assert found.data.name == "data.jsonl" and records(found.data) == records(approved.file)
     assert subprocess.run(["sha256sum", "--quiet", "-c", SUMS], cwd=bundle, check=False).returncode == 0
@@ -80,24 +83,24 @@ def test_a_changed_byte_is_found(bundle: Path, trust: Trust, name: str) -> None:
     digit = b"7" if b"7" not in old[-60:] else b"8"
     path.write_bytes(old.replace(b"findOrder", b"findOther", 1) if b"findOrder" in old else old[:-4] + digit + old[-3:])
     with pytest.raises(GovernanceError, match="changed after the export"):
-        verify_bundle(bundle, trust, now=NOW)
+        verify_bundle(bundle, trust, now=now())
     mend(bundle)
     with pytest.raises(GovernanceError):
-        verify_bundle(bundle, trust, now=NOW)
+        verify_bundle(bundle, trust, now=now())
 
 
 def test_an_added_file_is_found(bundle: Path, trust: Trust) -> None:
     """A file beside the data, which a trainer given the folder would read, is found; so is a link."""
     (bundle / "data" / "more.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
     with pytest.raises(SignatureError, match="added"):
-        verify_bundle(bundle, trust, now=NOW)
+        verify_bundle(bundle, trust, now=now())
     mend(bundle)
     with pytest.raises(SignatureError, match="other files"):
-        verify_bundle(bundle, trust, now=NOW)
+        verify_bundle(bundle, trust, now=now())
     (bundle / "data" / "more.jsonl").unlink()
     (bundle / "data" / "more.jsonl").symlink_to("data.jsonl")
     with pytest.raises(SignatureError, match="link"):
-        verify_bundle(bundle, trust, now=NOW)
+        verify_bundle(bundle, trust, now=now())
 
 
 def test_the_key_that_comes_with_a_bundle_is_not_trusted(bundle: Path, tmp_path: Path) -> None:
@@ -109,7 +112,7 @@ def test_the_key_that_comes_with_a_bundle_is_not_trusted(bundle: Path, tmp_path:
     raw = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
     stranger = Policy(name="bank", trusted_keys=[f"ed25519:{raw}"])
     with pytest.raises(SignatureError, match="not trusted"):
-        verify_bundle(bundle, trust_of([tmp_path / "company.pub"], stranger), now=NOW)
+        verify_bundle(bundle, trust_of([tmp_path / "company.pub"], stranger), now=now())
 
 
 def test_a_policy_file_is_enough(bundle: Path, trust: Trust, governance: Any, tmp_path: Path) -> None:
@@ -128,7 +131,7 @@ def test_a_policy_file_is_enough(bundle: Path, trust: Trust, governance: Any, tm
 def test_an_old_bundle_expires(bundle: Path, trust: Trust) -> None:
     """A bundle holds as long as its verdict."""
     with pytest.raises(SignatureError, match="expired"):
-        verify_bundle(bundle, trust, now=NOW + dt.timedelta(days=31))
+        verify_bundle(bundle, trust, now=now() + dt.timedelta(days=31))
 
 
 def test_export_says_approved(governance: Any, approved: Any, tmp_path: Path) -> None:
