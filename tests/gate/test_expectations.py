@@ -189,7 +189,17 @@ def test_every_allowed_expectation_works_on_duckdb(
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
     left = {row[0] for row in tables.con.execute("SHOW TABLES").fetchall()}
-    assert left == {"samples", "texts", "findings", "stories", "routes", "duplicates", "quarantine"}
+    assert left == {
+        "samples",
+        "texts",
+        "findings",
+        "stories",
+        "routes",
+        "duplicates",
+        "copies",
+        "overlaps",
+        "quarantine",
+    }
 
 
 def test_expectations_work_on_a_locked_connection(tables: Tables) -> None:
