@@ -80,9 +80,12 @@ def test_command(workspace: Path, governance: Any, write_jsonl: Callable[..., Pa
     exact, sketched = governance(*arguments), governance(*arguments, "--method", "minhash", "--permutations", "256")
     assert (exact.code, sketched.code) == (0, 0), exact.err + sketched.err
     assert json.loads(exact.out) == json.loads(sketched.out) != []
-    table = [governance(*arguments[:-4], *arguments[-2:], *more) for more in ((), ("--method", "minhash"))]
+    table = [
+        governance(*arguments[:-4], *arguments[-2:], *more)
+        for more in ((), ("--method", "minhash", "--permutations", "256"))
+    ]
     assert table[0].err.endswith("recall 1 by construction\n")
-    assert "minhash: 128 permutations in 31 bands of 8" in table[1].err
+    assert "minhash: 256 permutations in 31 bands of 8" in table[1].err
     assert "recall at least 0.9966 expected, measured 1.0000" in table[1].err
 
 
